@@ -40,7 +40,8 @@ test-all: $(STAMP)   ## Every test
 
 # Prefect's public parts, on the oldest and the newest supported Prefect
 test-prefect-oldest test-prefect-newest: test-%: .venv-%/.installed
-	$(<D)/bin/python -m pytest -p no:cacheprovider tests/prefect/test_public_parts.py tests/integration/supervisor/test_up.py $(ARGS)
+	$(<D)/bin/python -m pytest -p no:cacheprovider tests/prefect/test_public_parts.py tests/prefect/test_steps.py \
+	  tests/integration/supervisor/test_up.py $(ARGS)
 
 # Dataset files, read by readers of other projects. Only here: their environment is large.
 test-judges: test-%: .venv-%/.installed

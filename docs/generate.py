@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
-import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any
 
 import click
 from check_rules import checks
 from coco_fields import with_fields
 from json_schemas import commands_schema, fields_in_words, status_schema
 from metrics_page import metrics
-from pydantic import BaseModel, SecretStr
-from pydantic.fields import FieldInfo
-from settings_texts import BLOCKS, PREFECT, SETTINGS
+from settings_page import settings
+from tables import prose, table
 
 from labelyard.cli import labelyard
 from labelyard.cli.json_output import JsonOption
 from labelyard.config.json_schema import json_schema
-from labelyard.server_settings import CVAT_FIELDS, STORE_FIELDS, CvatSettings, ModelSettings
-from labelyard.settings import Settings, UpSettings
-from labelyard.supervisor.stack import server_settings
 
 ROOT = Path(__file__).parents[1]
 WIDTH = 100
@@ -34,7 +28,7 @@ def documents() -> dict[str, str]:
     """Return the text of every generated document by its path in the repository."""
     return {
         "docs/dataset-file.md": dataset_file(),
-        "docs/settings.md": settings(),
+        "docs/settings.md": settings(_GENERATED),
         "docs/commands.md": commands(),
         "docs/checks.md": checks(_GENERATED),
         "docs/metrics.md": metrics(_GENERATED),
@@ -147,13 +141,13 @@ def dataset_file() -> str:
     for title, heading in _SECTIONS.items():
         section = schema["$defs"][title] if title else schema
         rows = [_field_row(name, field, section, schema) for name, field in section["properties"].items()]
-        parts.append(_table(heading, section["description"], "field | meaning", rows))
+        parts.append(table(heading, section["description"], "field | meaning", rows))
     return "".join(parts)
 
 
 def _field_row(name: str, field: dict[str, Any], section: dict[str, Any], schema: dict[str, Any]) -> str:
     default = "**required**" if name in section.get("required", ()) else _default(field.get("default"))
-    about = f"{_prose(field['description'], wrap=False)} *{_kind(field, schema)}*"
+    about = f"{prose(field['description'], wrap=False)} *{_kind(field, schema)}*"
     return f"| `{name}` | {about} | {default} |"
 
 
@@ -193,66 +187,6 @@ def _kind(field: dict[str, Any], schema: dict[str, Any]) -> str:
 
 def _such_as(field: dict[str, Any]) -> str:
     return f", such as {', '.join(field['examples'])}" if "examples" in field else ""
-
-
-_PARTS = {
-    "": "All processes",
-    "cvat": "CVAT servers",
-    "store": "Object storage",
-    "model": "Models that predict",
-    "metrics": "Probes and metrics",
-}
-
-
-def settings() -> str:
-    """Return docs/settings.md."""
-    parts = [SETTINGS.format(generated=_GENERATED)]
-    plain = {name: field for name, field in Settings.model_fields.items() if not _section_of(field)}
-    nested = {name: section for name, field in Settings.model_fields.items() if (section := _section_of(field))}
-    rows = [_setting_row(_variable(name, field), field) for name, field in plain.items()]
-    parts.append(_table(_PARTS[""], "", "variable | meaning", rows))
-    for name, section in nested.items():
-        prefix = f"LABELYARD_{name.upper()}__" + ("<NAME>__" if section in (CvatSettings, ModelSettings) else "")
-        rows = list(_setting_rows(prefix, section))
-        heading = _PARTS.get(name, f"`labelyard {name}`")
-        parts.append(_table(heading, section.__doc__ or "", "variable | meaning", rows))
-    lines = [f"{name}={value}" for name, value in server_settings(UpSettings()).items()]
-    blocks = BLOCKS.format(cvat_fields=_words(CVAT_FIELDS), store_fields=_words(STORE_FIELDS))
-    return "".join([*parts, blocks, PREFECT.format(server_settings="\n".join(lines))])
-
-
-def _words(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
-
-
-def _setting_rows(prefix: str, section: type[BaseModel]) -> Iterator[str]:
-    """Yield a row for each setting of a section, those of sections in it included."""
-    for name, field in section.model_fields.items():
-        variable, inner = f"{prefix}{name.upper()}", _section_of(field)
-        named = "<NAME>__" if get_origin(field.annotation) is dict else ""
-        yield from [_setting_row(variable, field)] if inner is None else _setting_rows(f"{variable}__{named}", inner)
-
-
-def _section_of(field: FieldInfo) -> type[BaseModel] | None:
-    for kind in (field.annotation, *get_args(field.annotation)):
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            return kind
-    return None
-
-
-def _variable(name: str, field: FieldInfo) -> str:
-    alias = field.validation_alias
-    return str(alias) if alias else f"LABELYARD_{name.upper()}"
-
-
-def _setting_row(variable: str, field: FieldInfo) -> str:
-    default = (
-        "**required**" if field.is_required() else f"`{field.default}`" if field.default not in (None, "") else "none"
-    )
-    choices = [str(choice) for choice in get_args(field.annotation) if isinstance(choice, str)]
-    secret = SecretStr in (field.annotation, *get_args(field.annotation))
-    more = f" *one of {', '.join(choices)}*" if choices else " *secret*" if secret else ""
-    return f"| `{variable}` | {_prose(field.description or '', wrap=False)}{more} | {default} |"
 
 
 _COMMANDS = """\
@@ -317,17 +251,6 @@ def _help(command: click.Command, name: str) -> str:
     context = click.Context(command, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH)
     context.help_option_names = ["-h", "--help"]
     return "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
-
-
-def _table(heading: str, about: str, columns: str, rows: list[str]) -> str:
-    intro = [_prose(about), ""] if about else []
-    return "\n".join(["", f"## {heading}", "", *intro, f"| {columns} | default |", "|---|---|---|", *rows, ""])
-
-
-def _prose(text: str, *, wrap: bool = True) -> str:
-    joined = re.sub(r"`[^`]*`|<", lambda found: "&lt;" if found[0] == "<" else found[0], " ".join(text.split()))
-    joined = joined.replace("|", "\\|")
-    return textwrap.fill(joined, 118, break_long_words=False, break_on_hyphens=False) if wrap else joined
 
 
 def _text(path: Path) -> str:

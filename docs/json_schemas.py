@@ -9,10 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, tzinfo
 from enum import StrEnum
+from pathlib import Path
+from pkgutil import resolve_name
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
+import msgspec
+
 from labelyard.domain.causes import Cause
+from labelyard.domain.tasks import Job, Task
 from labelyard.ledger.overview import Overview
 from labelyard.operations.figures import Figures
 
@@ -22,25 +27,36 @@ _PLAIN: Mapping[type, Mapping[str, str]] = {
     float: {"type": "number"},
     bool: {"type": "boolean"},
     NoneType: {"type": "null"},
+    Path: {"type": "string"},
     datetime: {"type": "string", "format": "date-time"},
     date: {"type": "string", "format": "date"},
     tzinfo: {"type": "string"},
 }
 
 
+_ASSIGNEE = {"assignee_name": {"anyOf": [{"type": "string"}, {"type": "null"}]}}
+_ALSO_PRINTED: Mapping[type, Mapping[str, Mapping[str, Any]]] = {
+    Cause: {
+        name: {**_PLAIN[kind], "description": " ".join((getattr(Cause, name).__doc__ or "").split())}
+        for name, kind in (("to_act", bool), ("has_alert", bool), ("what", str))
+    },
+    Task: _ASSIGNEE,
+    Job: _ASSIGNEE,
+}
+"""What is printed of a class beside its fields."""
+
 _ABOUT = "https://json-schema.org/draft/2020-12/schema"
+
+_CLASSES: dict[str, type] = {}
+"""The classes by their names, which are those of the definitions."""
 
 
 def status_schema() -> dict[str, Any]:
-    """Return the schema of `labelyard status --json`: an Overview with its figures."""
+    """Return the schema of `labelyard status --json`: an Overview with its figures, which print their causes."""
     known: dict[str, Any] = {}
     schema = _of_class(Overview, known)
     schema["properties"]["figures"] = _schema(Figures, known)
     schema["required"].append("figures")
-    of_cause = known["Cause"]
-    for name, kind in (("to_act", bool), ("has_alert", bool), ("what", str)):
-        of_cause["properties"][name] = {**_PLAIN[kind], "description": _line(getattr(Cause, name).__doc__)}
-        of_cause["required"].append(name)
     return {"$schema": _ABOUT, "title": "labelyard status --json", **schema, "$defs": dict(sorted(known.items()))}
 
 
@@ -57,7 +73,10 @@ def fields_in_words(document: Any) -> str:
     known: dict[str, Any] = {}
     schema = _schema(document, known)
     is_list = schema.get("type") == "array"
-    found = known[(schema["items"] if is_list else schema)["$ref"].rpartition("/")[2]]
+    whole = schema["items"] if is_list else schema
+    if "$ref" not in whole:
+        return "`--json` prints `null`.\n" if document is NoneType else f"`--json` prints a {_kind(schema)}.\n"
+    found = known[whole["$ref"].rpartition("/")[2]]
     whole = "a list of objects" if is_list else "an object"
     lines = [f"- `{name}`: {_in_words(field)}" for name, field in found["properties"].items()]
     return "\n".join([f"`--json` prints {whole}: {_initial(found['description'])}", "", *lines, ""])
@@ -68,7 +87,9 @@ def _in_words(field: Mapping[str, Any]) -> str:
     return f"*{_kind(field)}*. {about}" if about else f"*{_kind(field)}*"
 
 
-def _kind(field: Mapping[str, Any]) -> str:
+def _kind(field: Mapping[str, Any]) -> str:  # noqa: PLR0911 - one return for each kind of schema
+    if not field.keys() - {"description"}:
+        return "any value"
     if "$ref" in field:
         return str(field["$ref"]).rpartition("/")[2]
     if "anyOf" in field:
@@ -87,6 +108,10 @@ def _initial(text: str) -> str:
 
 
 def _schema(kind: Any, known: dict[str, Any]) -> dict[str, Any]:  # noqa: PLR0911 - one return for each kind of type
+    if isinstance(kind, str):
+        kind = resolve_name(kind)
+    if kind is Any:
+        return {}
     origin, inner = get_origin(kind), get_args(kind)
     if kind in _PLAIN:
         return dict(_PLAIN[kind])
@@ -101,6 +126,7 @@ def _schema(kind: Any, known: dict[str, Any]) -> dict[str, Any]:  # noqa: PLR091
     if issubclass(kind, StrEnum):
         return {"enum": [one.value for one in kind]}
     name = kind.__name__
+    assert _CLASSES.setdefault(name, kind) is kind, f"two classes are called {name}"
     if name not in known:
         known[name] = {}  # a class may contain itself
         known[name] = _of_class(kind, known)
@@ -110,10 +136,10 @@ def _schema(kind: Any, known: dict[str, Any]) -> dict[str, Any]:  # noqa: PLR091
 def _of_class(kind: type, known: dict[str, Any]) -> dict[str, Any]:
     types, texts = typing.get_type_hints(kind), _texts(kind)
     properties = {}
-    assert is_dataclass(kind), f"no JSON for {kind}"
-    for one in fields(kind):
-        about = {"description": texts[one.name]} if one.name in texts else {}
-        properties[one.name] = _schema(types[one.name], known) | about
+    for name in _fields(kind):
+        about = {"description": texts[name]} if name in texts else {}
+        properties[name] = _schema(types[name], known) | about
+    properties.update((name, dict(also)) for name, also in _ALSO_PRINTED.get(kind, {}).items())
     return {
         "type": "object",
         "description": _line(kind.__doc__),
@@ -121,6 +147,13 @@ def _of_class(kind: type, known: dict[str, Any]) -> dict[str, Any]:
         "required": list(properties),
         "additionalProperties": False,
     }
+
+
+def _fields(kind: type) -> Sequence[str]:
+    if issubclass(kind, msgspec.Struct):
+        return kind.__struct_fields__
+    assert is_dataclass(kind), f"no JSON for {kind}"
+    return [one.name for one in fields(kind)]
 
 
 def _texts(kind: type) -> dict[str, str]:

@@ -21,18 +21,18 @@ def ingest_batch(batch: str, attempt: int = 1) -> State:
     """Create the batch's task, upload its images, wait for the frames, import predictions if any, assign the jobs.
 
     Continues where an earlier run stopped, according to the ledger and the server. If CVAT takes long to make the
-    frames, or owes a response, the run ends, and a later run continues. `attempt` counts the events published for the
-    batch.
+    frames, or has not answered a request, the run ends, and a later run continues. `attempt` counts the events
+    published for the batch.
     """
     with open_context() as context, acquire_batch(context, batch) as lease:
         tag_run(lease.spec.name)
         publish_page_links(context.settings, lease.spec.name, batch)
         created = create_task(batch, lease.holder)
         upload_data(batch, lease.holder)
-        task = wait_for_status(batch, lease.holder)
-        if lease.spec.preannotate and "next_run" not in task:
-            task |= preannotate_task(batch, lease.holder)
-        assigned = None if "next_run" in task else assign_jobs(batch, lease.holder)
+        found = wait_for_status(batch, lease.holder)
+        if lease.spec.preannotate and "next_run" not in found:
+            found = preannotate_task(batch, lease.holder)
+        assigned = None if "next_run" in found else assign_jobs(batch, lease.holder)
     if assigned is None:  # after the `with` block, because a run that waits leaves by an exception
-        return waiting_for_cvat(task)
+        return waiting_for_cvat(found)
     return waiting_for_annotators(created, assigned, attempt)

@@ -5,6 +5,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from labelyard.context import open_context
+from labelyard.domain.causes import counted
 from labelyard.operations.probe_servers import unavailable
 from labelyard.orchestration.current_run import newer_run_of_schedule, tag_run
 from labelyard.orchestration.events_over_rest import PrefectEvents
@@ -18,7 +19,7 @@ from labelyard.pipeline.sweep import ingest_dataset as ingest
 def ingest_dataset(dataset: DatasetName) -> State:
     """Send everything that has arrived for a dataset to CVAT now, without waiting for its batches to be full.
 
-    Its sources are listed first, so that objects without a notification are in it. While object storage is unavailable
+    Its sources are listed first, so that files without a notification are in it. While object storage is unavailable
     the run waits, and nothing is closed.
 
     Args:
@@ -30,8 +31,9 @@ def ingest_dataset(dataset: DatasetName) -> State:
     with open_context() as context:
         ingested = ingest(context, PrefectEvents(context.settings), dataset)
         failing = unavailable(context)
-    sent = ", ".join(f"{batch} ({objects} objects)" for batch, objects in ingested.batches.items()) or "nothing"
-    done = f"registered {ingested.new} objects; {'closed' if ingested.is_paused else 'sent'} {sent}"
+    batches = [f"{batch} ({counted(files, 'file', 'files')})" for batch, files in ingested.batches.items()]
+    sent = f"{'closed' if ingested.is_paused else 'sent'} {', '.join(batches) or 'nothing'}"
+    done = f"registered {counted(ingested.new, 'file', 'files')}; {sent}"
     if ingested.needs_person:
         return Failed(message="\n".join([*ingested.needs_person, done]))
     if not ingested.new and not ingested.batches:

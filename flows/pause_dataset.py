@@ -21,7 +21,7 @@ from labelyard.pipeline.publish_events import publish_events
 @flow(name="pause-dataset", flow_run_name="{decision} {dataset}", persist_result=False)
 @report_failures
 def pause_dataset(dataset: DatasetName, why: str = "", decision: DatasetDecision = DatasetDecision.PAUSE) -> State:
-    """Start no new run of a dataset until it is resumed; objects are still registered, and running work finishes.
+    """Start no new run of a dataset until it is resumed; files are still registered, and running work finishes.
 
     Args:
         dataset: The name of the dataset, as its file and `labelyard status` have it.

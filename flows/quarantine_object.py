@@ -18,20 +18,20 @@ from labelyard.orchestration.states import report_failures
 def quarantine_object(
     address: ObjectAddress, why: Reason, decision: ObjectDecision = ObjectDecision.QUARANTINE
 ) -> State:
-    """Take an object out of its batch or, after its upload, out of the next export; or bring it back.
+    """Take a file out of its batch or, after its upload, out of the next export; or bring it back.
 
     Args:
-        address: The address of the object, s3://bucket/key.
+        address: The address of the file, s3://bucket/key.
         why: The reason, for the history and for everybody who asks.
         decision: quarantine leaves it out, restore brings it back.
     """
     with open_context() as context:
         if decision is ObjectDecision.QUARANTINE:
             row = manual.quarantine(context, address, why)
-            done, next_step = "The object is quarantined", "start this deployment with `restore` to bring it back"
+            done, next_step = "The file is quarantined", "start this deployment with `restore` to bring it back"
         else:
             row = manual.restore(context, address)
-            done, next_step = "The object is restored", "nothing: its batch, or the next export, has it again"
+            done, next_step = "The file is restored", "nothing: its batch, or the next export, has it again"
         tag_run(row.dataset)
         publish_decision(
             context, f"{decision}-{address}", done, next_step=next_step,

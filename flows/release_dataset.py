@@ -5,8 +5,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from labelyard.context import open_context
-from labelyard.errors import NothingExported
-from labelyard.orchestration.current_run import is_scheduled, newer_run_of_schedule, tag_run
+from labelyard.orchestration.current_run import newer_run_of_schedule, tag_run
 from labelyard.orchestration.parameters import DatasetName
 from labelyard.orchestration.run_pages import publish_page_links
 from labelyard.orchestration.states import caught_up, report_failures
@@ -26,12 +25,7 @@ def release_dataset(dataset: DatasetName) -> State:
     tag_run(dataset)
     with open_context() as context:
         publish_page_links(context.settings, dataset)
-        try:
-            released = release(dataset)
-        except NothingExported as error:
-            if not is_scheduled():
-                raise
-            return Completed(name="Nothing to release", message=error.happened)
+        released = release(dataset)
     if not released["is_new"]:
         return Completed(name="Nothing has changed", message=f"since release {released['number']}, {released['url']}")
     return Completed(name="Released", message=f"release {released['number']}, {released['url']}")

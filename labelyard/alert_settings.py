@@ -1,14 +1,17 @@
-"""The settings of alerts: the channels, when they are quiet, and when a message is repeated."""
+"""The settings of alerts (the channels, when they are quiet, when a message is repeated) and of messages to people."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, time
 from typing import Annotated, Self, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from labelyard.described_model import DescribedModel
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _HOURS = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\s*-\s*([01]?\d|2[0-3]):([0-5]\d)")
@@ -26,10 +29,10 @@ TimeZoneName: TypeAlias = Annotated[str, AfterValidator(_known_zone)]
 """A setting that is the name of a time zone."""
 
 
-class ChannelSettings(BaseModel):
+class ChannelSettings(DescribedModel):
     """A channel that alerts are sent to, under any name. It has either an Apprise URL or a notification block."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: SecretStr | None = None
     """An Apprise URL: mailto://…, slack://…, workflows://… (Teams), jsons://… (a webhook) and a hundred others."""
@@ -45,10 +48,10 @@ class ChannelSettings(BaseModel):
         return self
 
 
-class AlertSettings(BaseModel):
+class AlertSettings(DescribedModel):
     """Alerts: messages about what needs a person. Set the same on every machine that has a worker or a watcher."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     channels: dict[str, ChannelSettings] = Field(default_factory=dict)
     """The channels by name: LABELYARD_ALERTS__CHANNELS__LEAD__URL and so on."""
@@ -75,6 +78,39 @@ class AlertSettings(BaseModel):
         """Return whether it is within the quiet hours."""
         hours = parse_quiet_hours(self.quiet_hours) if self.quiet_hours else None
         return hours is not None and hours.cover(now.astimezone(ZoneInfo(self.timezone)))
+
+
+class PersonChannel(ChannelSettings):
+    """Where a person gets messages about their work: an Apprise URL or a notification block."""
+
+    person: str | None = Field(default=None, min_length=1)
+    """The user name in CVAT, if it is not the channel's name in small letters."""
+
+
+class MessageSettings(DescribedModel):
+    """Messages to people about their work. Set the same on every machine that has a worker."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    people: dict[str, PersonChannel] = Field(default_factory=dict)
+    """A channel for each person, by any name: LABELYARD_MESSAGES__PEOPLE__ADA__URL and so on."""
+    bundle_minutes: float = Field(default=5, ge=0)
+    """How long work is collected before a person gets one message about all of it, in minutes."""
+
+    @model_validator(mode="after")
+    def _one_channel_each(self) -> Self:
+        names: dict[str, list[str]] = {}
+        for name, channel in self.people.items():
+            names.setdefault(channel.person or name, []).append(name)
+        for person, found in names.items():
+            if len(found) > 1:
+                raise ValueError(f"{' and '.join(found)} are channels of the same person, {person}: leave one out")
+        return self
+
+    @property
+    def by_person(self) -> Mapping[str, PersonChannel]:
+        """The channels by user name in CVAT."""
+        return {channel.person or name: channel for name, channel in self.people.items()}
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,8 @@ FAILPOINTS = {
     "release_dataset.uploaded": "the bucket has all files of the release; nothing points to it",
     "release_dataset.pointed": "latest.json names the release; the ledger does not know",
     "release_dataset.recorded": "the ledger has the release",
+    "send_messages.leased": "what a person is told is committed; nothing is sent",
+    "send_messages.sent": "a person's channel has accepted a message; the ledger does not say so",
 }
 """Name -> what has happened at this point, and what has not."""
 

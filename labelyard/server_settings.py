@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import ConfigDict, Field, SecretStr, model_validator
+
+from labelyard.described_model import DescribedModel
 
 ADDRESS = r"^https?://[^\s/?#@]+/?$"
 """The pattern of a server's address, which has no path and no password."""
@@ -16,10 +18,10 @@ BLOCK_NAME = r"^[a-z0-9-]+$"
 """The pattern of a block's name, as Prefect accepts it."""
 
 
-class CloudSettings(BaseModel):
+class CloudSettings(DescribedModel):
     """How a CVAT 2.x reads the buckets of datasets with `upload: cloud`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     credentials: Literal["registered", "keys", "store", "anonymous"] = "registered"
     """registered: a person has registered the bucket in CVAT. Else labelyard does it once per bucket, with the keys of
@@ -38,10 +40,10 @@ class CloudSettings(BaseModel):
         return self
 
 
-class WebhookSettings(BaseModel):
+class WebhookSettings(DescribedModel):
     """How a CVAT 2.x reports changed jobs to the watcher; without it labelyard asks CVAT regularly, and only so."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: str | None = Field(default=None, pattern=r"^https?://[^\s?#@]+$")
     """The address of the watcher as CVAT reaches it: https://labelyard.example.com. CVAT posts to …/cvat/NAME there."""
@@ -55,10 +57,10 @@ class WebhookSettings(BaseModel):
         return self
 
 
-class CvatSettings(BaseModel):
+class CvatSettings(DescribedModel):
     """A CVAT server, under the name that dataset files use."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     block: str | None = Field(default=None, pattern=BLOCK_NAME)
     """The name of a block of Prefect that has the address, the account and the next settings, instead of these
@@ -90,10 +92,10 @@ class CvatSettings(BaseModel):
         return self
 
 
-class StoreSettings(BaseModel):
+class StoreSettings(DescribedModel):
     """Object storage. Values that are not set come from boto3's own sources (profile, instance role, …)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     block: str | None = Field(default=None, pattern=BLOCK_NAME)
     """The name of a block of Prefect that has the address, the keys and the next settings, instead of these variables:
@@ -117,10 +119,10 @@ class StoreSettings(BaseModel):
         return self
 
 
-class ModelSettings(BaseModel):
+class ModelSettings(DescribedModel):
     """A model that predicts over HTTP, for datasets whose `preannotate.from` begins with its address."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: str = Field(pattern=ADDRESS)
     """Its address without a path, such as https://model.example.com."""
@@ -145,7 +147,7 @@ def model_token(models: Mapping[str, ModelSettings], address: str) -> SecretStr 
     return next(tokens, None)
 
 
-def _reject_beside_block(settings: BaseModel, fields: Collection[str]) -> None:
+def _reject_beside_block(settings: DescribedModel, fields: Collection[str]) -> None:
     """Two places that say the same would leave it open which one counts."""
     beside = [name.upper() for name in fields if name in settings.model_fields_set]
     if getattr(settings, "block", None) and beside:

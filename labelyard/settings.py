@@ -13,12 +13,13 @@ from typing import Literal, Self
 from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values, set_key
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from labelyard.alert_settings import AlertSettings, TimeZoneName
+from labelyard.alert_settings import AlertSettings, MessageSettings, TimeZoneName
 from labelyard.cvat_names import organization_of, server_of
+from labelyard.described_model import DescribedModel
 from labelyard.errors import PrefectUnreachable, SettingsError
 from labelyard.server_settings import CvatSettings, ModelSettings, StoreSettings
 
@@ -26,10 +27,10 @@ ENV_FILE = ".env"
 """The file of settings, in the folder in which a command is run."""
 
 
-class WatchSettings(BaseModel):
+class WatchSettings(DescribedModel):
     """The sources of notifications for `labelyard watch`."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
     queue_url: str | None = None
     """The SQS queue that receives the bucket's notifications."""
@@ -48,10 +49,10 @@ class WatchSettings(BaseModel):
     """No notifications are wanted: new files are found when the sweep lists the sources."""
 
 
-class MetricsSettings(BaseModel):
+class MetricsSettings(DescribedModel):
     """Where processes serve /metrics, /healthz and /readyz, to everybody who can reach them: without a token."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
     host: str = "127.0.0.1"
     """The address that they listen on; 0.0.0.0 for Prometheus and probes on other hosts."""
@@ -65,10 +66,10 @@ _AT_ONCE_EACH = 4
 """How many batches a worker ingests or exports at once as long as CVAT keeps up."""
 
 
-class DeploySettings(BaseModel):
+class DeploySettings(DescribedModel):
     """Values that `labelyard deploy` writes into the deployments of prefect.yaml."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
     pool: str = "labelyard"
     """The work pool of the workers; created if it does not exist."""
@@ -99,10 +100,10 @@ class DeploySettings(BaseModel):
         return self.batches_at_once or derived, self.exports_at_once or derived
 
 
-class UpSettings(BaseModel):
+class UpSettings(DescribedModel):
     """The Prefect server that `labelyard up` starts."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
     prefect_host: str = "127.0.0.1"
     """The address that it listens on; any but loopback requires PREFECT_API_AUTH_STRING."""
@@ -120,7 +121,7 @@ class UpSettings(BaseModel):
         return f"http://{host}:{self.prefect_port}/api"
 
 
-class Settings(BaseSettings):
+class Settings(DescribedModel, BaseSettings):
     """The settings of this machine. Each field is LABELYARD_<NAME>; nested names are joined by a double underscore."""
 
     model_config = SettingsConfigDict(
@@ -128,7 +129,6 @@ class Settings(BaseSettings):
         env_nested_delimiter="__",
         env_file=ENV_FILE,
         extra="ignore",
-        use_attribute_docstrings=True,
     )
 
     ledger: str = "sqlite:///.labelyard/ledger.db"
@@ -152,6 +152,8 @@ class Settings(BaseSettings):
     """Everything on one machine."""
     alerts: AlertSettings = AlertSettings()
     """Messages about what needs a person."""
+    messages: MessageSettings = MessageSettings()
+    """Messages to people about their work."""
     timezone: TimeZoneName = "UTC"
     """The time zone of the team, such as Europe/Berlin, for days, weeks and times on the pages and in `labelyard
     status`. Set it on every machine that has a worker. What is stored, and times in JSON, stay UTC."""

@@ -3,17 +3,15 @@
 from dataclasses import asdict
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from labelyard.context import open_context
 from labelyard.orchestration.events_with_client import emit_batch_event
 from labelyard.orchestration.page_updates import update_batch_artifact
+from labelyard.orchestration.steps import step_task
 from labelyard.pipeline import assign_jobs as step
 from labelyard.pipeline.acquire_batch import resume_lease
 
 
-@task(name="assign_jobs", task_run_name="assign {batch}", cache_policy=NO_CACHE, persist_result=False)
+@step_task("assign_jobs", "assign {batch}")
 def assign_jobs(batch: str, holder: str) -> dict[str, Any]:
     """Assign every job of the batch's task to an annotator. Return the assignments.
 

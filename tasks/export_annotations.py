@@ -3,17 +3,15 @@
 from dataclasses import asdict
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from labelyard.context import open_context
 from labelyard.orchestration.events_with_client import emit_batch_event
 from labelyard.orchestration.page_updates import update_batch_artifact
+from labelyard.orchestration.steps import step_task
 from labelyard.pipeline import export_annotations as step
 from labelyard.pipeline.acquire_batch import resume_lease
 
 
-@task(name="export_annotations", task_run_name="export {batch}", cache_policy=NO_CACHE, persist_result=False)
+@step_task("export_annotations", "export {batch}")
 def export_annotations(batch: str, holder: str) -> dict[str, Any]:
     """Write what people drew to the bucket, in every format of the dataset. Return the URLs and counts.
 

@@ -3,17 +3,15 @@
 from dataclasses import asdict
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from labelyard.context import open_context
 from labelyard.orchestration.events_with_client import emit_batch_event
+from labelyard.orchestration.steps import step_task, waiting_step
 from labelyard.pipeline import preannotate_task as step
 from labelyard.pipeline.acquire_batch import resume_lease
 from labelyard.pipeline.wait_for_status import UnfinishedTask
 
 
-@task(name="preannotate_task", task_run_name="pre-annotate {batch}", cache_policy=NO_CACHE, persist_result=False)
+@step_task("preannotate_task", "pre-annotate {batch}")
 def preannotate_task(batch: str, holder: str) -> dict[str, Any]:
     """Import a model's predictions into the batch's task. Return how many, or why none; nothing if there was no need.
 
@@ -27,7 +25,7 @@ def preannotate_task(batch: str, holder: str) -> dict[str, Any]:
         if found is None:
             return {}
         if isinstance(found, UnfinishedTask):
-            return found.document()
+            return waiting_step(found)
         emit_batch_event(
             "task.preannotated", batch, lease.spec.name, predictions=found.predicted, reason=found.reason or ""
         )

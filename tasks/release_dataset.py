@@ -3,16 +3,14 @@
 from dataclasses import asdict
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from labelyard.context import open_context
 from labelyard.orchestration.artifacts import publish_markdown
 from labelyard.orchestration.release_artifact import release_markdown
+from labelyard.orchestration.steps import step_task
 from labelyard.pipeline import release_dataset as step
 
 
-@task(name="release_dataset", task_run_name="release {dataset}", cache_policy=NO_CACHE, persist_result=False)
+@step_task("release_dataset", "release {dataset}")
 def release_dataset(dataset: str) -> dict[str, Any]:
     """Merge the current exports of a dataset into a release. Return its number, its address and its counts."""
     with open_context() as context:

@@ -3,17 +3,15 @@
 from dataclasses import asdict
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from labelyard.context import open_context
 from labelyard.orchestration.artifacts import UploadProgress
 from labelyard.orchestration.events_with_client import emit_batch_event
+from labelyard.orchestration.steps import step_task
 from labelyard.pipeline import upload_data as step
 from labelyard.pipeline.acquire_batch import resume_lease
 
 
-@task(name="upload_data", task_run_name="upload {batch}", cache_policy=NO_CACHE, persist_result=False)
+@step_task("upload_data", "upload {batch}")
 def upload_data(batch: str, holder: str) -> dict[str, Any]:
     """Upload the batch's images to its task. Return the counts of files and bytes, and the quarantined objects.
 

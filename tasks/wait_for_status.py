@@ -3,16 +3,14 @@
 from dataclasses import asdict
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from labelyard.context import open_context
 from labelyard.orchestration.events_with_client import emit_batch_event
+from labelyard.orchestration.steps import step_task, waiting_step
 from labelyard.pipeline import wait_for_status as step
 from labelyard.pipeline.acquire_batch import resume_lease
 
 
-@task(name="wait_for_status", task_run_name="wait for {batch}", cache_policy=NO_CACHE, persist_result=False)
+@step_task("wait_for_status", "wait for {batch}")
 def wait_for_status(batch: str, holder: str) -> dict[str, Any]:
     """Wait until the batch's task has every file as a frame.
 
@@ -23,7 +21,7 @@ def wait_for_status(batch: str, holder: str) -> dict[str, Any]:
         lease = resume_lease(context, batch, holder)
         found = step.wait_for_status(lease)
         if isinstance(found, step.UnfinishedTask):
-            return found.document()
+            return waiting_step(found)
         emit_batch_event(
             "data.verified",
             batch,

@@ -27,8 +27,15 @@ from labelyard.settings import load_settings
 _TEST = Message("labelyard: a test", "This channel gets alerts of labelyard. Nothing is wrong.\nnext: nothing")
 
 
+@dataclass(frozen=True)
+class ShownCauses:
+    """What needs a person, and what somebody should know."""
+
+    causes: Sequence[Cause]
+
+
 @click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="Print the causes as JSON.")
+@json_option(ShownCauses, "Print the causes as JSON.")
 @click.pass_context
 def alerts(context: click.Context, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
     """Show what needs a person, each cause once, and who has got messages about it."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
+from labelyard.cli.json_output import json_option, print_json
 from labelyard.cli.progress import progress_of_steps
 from labelyard.config import read_spec
 from labelyard.errors import LabelyardError
@@ -22,6 +23,45 @@ from labelyard.settings import load_settings
 _FAULTS, _UNREADABLE = 1, 2
 
 
+@dataclass(frozen=True)
+class CountedFault:
+    """What one rule found."""
+
+    rule: str
+    severity: Severity
+    count: int
+    examples: Sequence[str]
+    """The first ones, and where they are."""
+    fixable: bool
+    """Whether --fix repairs it."""
+
+
+@dataclass(frozen=True)
+class CorrectedCopy:
+    """A corrected copy, and what is wrong with it."""
+
+    file: Path
+    changes: Mapping[str, int]
+    """Items changed, by rule."""
+    fit: bool
+    faults: Sequence[CountedFault]
+    images: int
+    annotations: int
+
+
+@dataclass(frozen=True)
+class CheckedFiles:
+    """What is wrong with all the files together."""
+
+    fit: bool
+    """Whether they are fit for training; warnings do not count."""
+    faults: Sequence[CountedFault]
+    images: int
+    annotations: int
+    fixed: Sequence[CorrectedCopy]
+    """The corrected copies that were written."""
+
+
 @click.command()
 @click.argument("what", metavar="FILE|ZIP|FOLDER|S3URL", required=False)
 @click.option("--images", metavar="FOLDER|S3URL", help="Where the images are: check them too.")
@@ -31,7 +71,7 @@ _FAULTS, _UNREADABLE = 1, 2
     metavar="FILE",
     help="A dataset file: check for its labels and checks.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one object: fit, faults, images, annotations.")
+@json_option(CheckedFiles, "Print one object: fit, faults, images, annotations.")
 @click.option("--fix", is_flag=True, help="Write a corrected copy beside it, NAME.fixed.json; nothing is overwritten.")
 @click.option("--rules", is_flag=True, help="Print all rules, and do nothing else.")
 def check(what: str | None, images: str | None, dataset: Path | None, *, as_json: bool, fix: bool, rules: bool) -> None:
@@ -56,26 +96,31 @@ def check(what: str | None, images: str | None, dataset: Path | None, *, as_json
     for problem in (*checked.unreadable, *checked.unwritten):
         click.secho(f"labelyard: {problem}", fg="red", err=True)
     if as_json:
-        click.echo(json.dumps(_document(checked), indent=1))
+        print_json(_document(checked))
     else:
         _show(checked)
     failed = checked.unreadable or checked.unwritten
     sys.exit(_UNREADABLE if failed else 0 if checked.report.fit else _FAULTS)
 
 
-def _document(checked: Checked) -> dict[str, Any]:
-    found = checked.report.document()
+def _document(checked: Checked) -> CheckedFiles:
+    report, faults = checked.report, _counted(checked.report)
     if checked.unreadable:
         examples = [error.happened for error in checked.unreadable]
-        unreadable = {"rule": "unreadable", "severity": "error", "count": len(examples), "examples": examples[:5],
-                      "fixable": False}  # fmt: skip
-        found |= {"fit": False, "faults": [unreadable, *found["faults"]]}
-    if checked.fixed:
-        found["fixed"] = [
-            {"file": str(fixed.path), "changes": dict(fixed.changes), **report.document()}
-            for fixed, report in checked.fixed
-        ]
-    return found
+        unreadable = CountedFault("unreadable", Severity.ERROR, len(examples), examples[:5], fixable=False)
+        faults = [unreadable, *faults]
+    fixed = [
+        CorrectedCopy(copy.path, dict(copy.changes), after.fit, _counted(after), after.images, after.annotations)
+        for copy, after in checked.fixed
+    ]
+    return CheckedFiles(report.fit and not checked.unreadable, faults, report.images, report.annotations, fixed)
+
+
+def _counted(report: Report) -> list[CountedFault]:
+    return [
+        CountedFault(name, tally.severity, tally.count, [str(fault) for fault in tally.examples], tally.fixable)
+        for name, tally in report.tallies.items()
+    ]
 
 
 def _show(checked: Checked) -> None:

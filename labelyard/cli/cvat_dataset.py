@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 from labelyard.annotations.account import count_kinds
 from labelyard.annotations.content import Kind
 from labelyard.cli.cvat_connection import Connection
+from labelyard.cli.json_output import json_option, print_json
 from labelyard.cli.table import print_table
 from labelyard.domain.formats import DATASET_FORMATS, Groups
 
@@ -27,7 +27,7 @@ from labelyard.domain.formats import DATASET_FORMATS, Groups
 @click.option("--rectangles-as-polygons", is_flag=True, help="coco: a rectangle has its corners as segmentation.")
 @click.option("--keep-groups", is_flag=True, help="coco: grouped shapes are not merged.")
 @click.option("--deadline", default=600.0, show_default=True, help="Seconds until an export of the server fails.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@json_option("labelyard.operations.dataset_of_task:WrittenDataset", "Print JSON instead of a table.")
 @click.pass_obj
 def dataset(
     connection: Connection, task_id: int, format_name: str, to: Path, *, rectangles_as_polygons: bool,
@@ -46,7 +46,7 @@ def dataset(
         options = replace(options, boxes_lead_groups=cvat.quirks.boxes_lead_groups)
         found = write_dataset_of_task(cvat, task_id, format_name, to, options, deadline=deadline)
     if as_json:
-        click.echo(json.dumps(found.document(), indent=1, ensure_ascii=False))
+        print_json(found.document())
         return
     drawn, in_file = count_kinds(found.account.drawn), count_kinds(found.account.in_file)
     rows = [(kind.value, str(drawn[kind]), str(in_file[kind])) for kind in Kind if drawn[kind]]

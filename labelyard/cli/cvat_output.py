@@ -7,12 +7,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, is_dataclass
-from typing import Any
+from typing import Any, get_type_hints
 
 import click
 
 from labelyard.cli.cvat_connection import Connection
-from labelyard.cli.table import print_table
+from labelyard.cli.json_output import json_option
+from labelyard.cli.table import Cell, linked, print_table
 from labelyard.cvat import Cvat
 from labelyard.cvat.error_responses import one_line
 from labelyard.domain.annotations import Annotations
@@ -55,6 +56,11 @@ _COLUMNS: dict[type, dict[str, Callable[[Any], object]]] = {
     },
 }
 """The columns of a table by the type of its rows."""
+_PAGES: dict[type, dict[str, Callable[[Any], str]]] = {
+    Task: {"task": lambda task: f"/tasks/{task.id}"},
+    Job: {"job": lambda job: f"/tasks/{job.task_id}/jobs/{job.id}", "task": lambda job: f"/tasks/{job.task_id}"},
+}
+"""The pages of CVAT to which cells link, by the type of the row and the column."""
 _ASSIGNEE = "assignee"
 _UserNames = Mapping[int, str]
 """User names by user id."""
@@ -66,7 +72,7 @@ def cvat_command(command: Callable[..., Any]) -> Callable[..., Any]:
     It connects, calls the function, and prints the result as a table or as JSON.
     """
 
-    @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+    @json_option(get_type_hints(command)["return"], "Print JSON instead of a table.")
     @click.pass_obj
     @functools.wraps(command)  # click takes the help text and the options of the function
     def run(connection: Connection, /, as_json: bool, **options: Any) -> None:  # noqa: FBT001 - how click passes flags
@@ -78,7 +84,7 @@ def cvat_command(command: Callable[..., Any]) -> Callable[..., Any]:
                 json.dumps(_with_assignee_names(to_json_values(value), user_names), indent=1, ensure_ascii=False)
             )
         else:
-            _print(value, user_names)
+            _print(value, user_names, cvat.url)
 
     return run
 
@@ -112,21 +118,22 @@ def _with_assignee_names(value: Any, names: _UserNames) -> Any:
     return named | {f"{_ASSIGNEE}_name": names.get(value[_ASSIGNEE])} if _ASSIGNEE in value else named
 
 
-def _print(value: Any, names: _UserNames) -> None:
+def _print(value: Any, names: _UserNames, url: str) -> None:
+    """Print a value for people; `url` is the server's address, for links."""
     if value is None:
         return
     if isinstance(value, str):
         click.echo(value)
     elif isinstance(value, Task):
-        _print_rows([value], names)
+        _print_rows([value], names, url)
         click.echo("labels: " + ", ".join(one_line(label.name) for label in value.labels))
-        _print_rows(value.jobs, names, empty="no jobs yet")
+        _print_rows(value.jobs, names, url, empty="no jobs yet")
     elif isinstance(value, Annotations):
         _print_annotations(value)
     elif isinstance(value, list):
-        _print_rows(value, names)
+        _print_rows(value, names, url)
     elif type(value) in _COLUMNS:
-        _print_rows([value], names)
+        _print_rows([value], names, url)
     else:
         for name, part in asdict(value).items():
             click.echo(f"{name}: {'-' if part is None else one_line(str(part))}")
@@ -139,17 +146,20 @@ def _print_annotations(value: Annotations) -> None:
         click.echo(f"  {shape.type} {shape.id} on frame {shape.frame}, label {shape.label_id}: {points}")
 
 
-def _print_rows(rows: Sequence[Any], names: _UserNames, empty: str = "none") -> None:
+def _print_rows(rows: Sequence[Any], names: _UserNames, url: str, empty: str = "none") -> None:
     """Print rows of one type, without control characters in the server's texts; `empty` if there are none."""
     if not rows:
         click.echo(empty)
         return
     columns = _COLUMNS[type(rows[0])]
-    print_table(list(columns), [_cells(columns, row, names) for row in rows])
+    print_table(list(columns), [_cells(columns, row, names, url) for row in rows])
 
 
-def _cells(columns: Mapping[str, Callable[[Any], object]], row: Any, names: _UserNames) -> list[str]:
+def _cells(columns: Mapping[str, Callable[[Any], object]], row: Any, names: _UserNames, url: str) -> list[Cell]:
     cells = {name: cell(row) for name, cell in columns.items()}
     if isinstance(assignee := cells.get(_ASSIGNEE), int):
         cells[_ASSIGNEE] = names.get(assignee, assignee)
-    return [one_line(str(cell)) for cell in cells.values()]
+    pages = _PAGES.get(type(row), {})
+    return [
+        linked(one_line(str(cell)), url + pages[name](row) if name in pages else "") for name, cell in cells.items()
+    ]

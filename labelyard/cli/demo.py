@@ -15,7 +15,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from labelyard.cli.table import Cell, print_table
+from labelyard.cli.table import Cell, linked, print_table
 from labelyard.demo.environment import ROLES, create_environment, enter_environment, require_emulator
 from labelyard.demo.run import DemoResult, run_demo
 from labelyard.demo.verify import PhotographOutcome, numbers_of_kinds
@@ -119,9 +119,9 @@ def _report(console: Console, outcome: DemoResult, run: Path) -> None:
         f"p50 {numbers['p50']} s, longest {numbers['max']} s (waiting for the batch to close included)."
     ))  # fmt: skip
     for name, urls in _links(outcome, run).items():
-        console.print(Text(f"  {name:<10}{urls[0]}"), soft_wrap=True)
+        console.print(linked(f"  {name:<10}{urls[0]}"), soft_wrap=True)
         for url in urls[1:]:
-            console.print(Text(f"  {'':<10}{url}"), soft_wrap=True)
+            console.print(linked(f"  {'':<10}{url}"), soft_wrap=True)
     if outcome.differences:
         console.print(Text("\nProblems:", style="bold red"))
         for line in outcome.differences:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import click
 
+from labelyard.cli.json_output import json_option, print_json
 from labelyard.errors import LabelyardError
 from labelyard.escaping import printable
 from labelyard.images import SERVERS, Inspection
@@ -18,6 +18,23 @@ from labelyard.settings import load_settings
 _QUARANTINED, _UNREADABLE = 1, 2
 
 
+@dataclass(frozen=True)
+class InspectedFile:
+    """What becomes of a file in CVAT."""
+
+    file: str
+    verdict: str
+    """`accept` or `quarantine`."""
+    reason: str | None
+    """Why it is quarantined."""
+    warnings: Sequence[str]
+    """What annotators will see that the file does not mean."""
+    format: str | None
+    width: int | None
+    """In the pixels that CVAT shows."""
+    height: int | None
+
+
 @click.command()
 @click.argument("what", metavar="FILE|FOLDER|S3URL…", nargs=-1, required=True)
 @click.option(
@@ -25,7 +42,7 @@ _QUARANTINED, _UNREADABLE = 1, 2
     type=click.Choice(list(SERVERS)),
     help="The family of the CVAT: v1 is 1.x, v2 is 2.x. By default that of the settings, or else v2.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a list of objects with file, verdict, reason, warnings, …")
+@json_option(list[InspectedFile], "Print a list of objects with file, verdict, reason, warnings, …")
 def inspect(what: tuple[str, ...], dialect: str | None, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
     """Show before any upload which images CVAT will accept, why not, and what annotators will see.
 
@@ -44,7 +61,7 @@ def _inspect(what: tuple[str, ...], dialect: str | None, *, as_json: bool) -> in
     settings = load_settings()
     name = dialect or family(settings)
     click.echo(f"as {SERVERS[name].name} would show them (--dialect {name})", err=True)
-    status, rows = 0, []
+    status, found = 0, list[InspectedFile]()
     for file in inspect_all(what, settings, name):
         if isinstance(file.result, LabelyardError):
             click.secho(f"labelyard: {file.result}", fg="red", err=True)
@@ -52,24 +69,16 @@ def _inspect(what: tuple[str, ...], dialect: str | None, *, as_json: bool) -> in
         elif file.result.reason is not None:
             status = max(status, _QUARANTINED)
         if as_json and isinstance(file.result, Inspection):
-            rows.append(_row(file.name, file.result))
+            found.append(_document(file.name, file.result))
         elif isinstance(file.result, Inspection):
             _show(file.name, file.result)
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
+        print_json(found)
     return status
 
 
-def _row(name: str, inspection: Inspection) -> dict[str, Any]:
-    return {
-        "file": name,
-        "verdict": inspection.verdict,
-        "reason": inspection.reason,
-        "warnings": list(inspection.warnings),
-        "format": inspection.format,
-        "width": inspection.width,
-        "height": inspection.height,
-    }
+def _document(name: str, found: Inspection) -> InspectedFile:
+    return InspectedFile(name, found.verdict, found.reason, found.warnings, found.format, found.width, found.height)
 
 
 def _show(name: str, inspection: Inspection) -> None:

@@ -20,22 +20,32 @@ _FLAG = "--json"
 
 
 class JsonOption(click.Option):
-    """The flag of a command, with the type of the document that it prints: a dataclass, or a list of one."""
+    """The flag of a command, with the type of the document that it prints: a dataclass, or a list of one.
+
+    A type that is slow to import is given by its name, `module:Class`.
+    """
 
     def __init__(self, *arguments: Any, document: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.document = document
 
 
-def json_option(document: Any, about: str = "Print the result as JSON.") -> Callable[[click.decorators.FC], Any]:
+def json_option(
+    document: Any, about: str = "Print the result as JSON."
+) -> Callable[[click.decorators.FC], click.decorators.FC]:
     """Return the decorator that gives a command the flag; the command receives it as `as_json`."""
     return click.option(_FLAG, "as_json", cls=JsonOption, document=document, is_flag=True, help=about)
 
 
 def print_json(document: DataclassInstance | Sequence[DataclassInstance]) -> None:
-    """Print a document; its times in the form of ISO 8601."""
+    """Print a document."""
+    click.echo(json_text(document))
+
+
+def json_text(document: DataclassInstance | Sequence[DataclassInstance]) -> str:
+    """Return a document as JSON; its times in the form of ISO 8601."""
     value = [asdict(one) for one in document] if isinstance(document, Sequence) else asdict(document)
-    click.echo(json.dumps(value, default=_plain, indent=1))
+    return json.dumps(value, default=_plain, indent=1)
 
 
 def _plain(value: Any) -> str:

@@ -2,21 +2,61 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from typing import Any, BinaryIO
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import BinaryIO
 
 import click
 
+from labelyard.cli.json_output import json_option, print_json
 from labelyard.cli.table import print_table
 from labelyard.escaping import printable
 from labelyard.sources.notifications import NotifiedObject, ParsedMessage
 from labelyard.sources.parsers import parse_message
 
 
+@dataclass(frozen=True)
+class ShownObject:
+    """An object that a notification names."""
+
+    bucket: str
+    key: str
+    etag: str | None
+    size: int | None
+    version_id: str | None
+    event: str
+    """The store's name of what happened."""
+    time: datetime | None
+    source: str
+    """The parser that understood it."""
+    sequencer: str | None
+    """What orders the events of one object."""
+
+
+@dataclass(frozen=True)
+class RejectedPart:
+    """A part of a notification that cannot be parsed, and why."""
+
+    reason: str
+    record: str
+
+
+@dataclass(frozen=True)
+class ShownMessage:
+    """How a notification is parsed."""
+
+    created: Sequence[ShownObject]
+    deleted: Sequence[ShownObject]
+    ignored: Sequence[str]
+    """Why parts of it register no object."""
+    rejected: Sequence[RejectedPart]
+
+
 @click.command()
 @click.argument("file", type=click.File("rb"))
-@click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
+@json_option(ShownMessage)
 def message(file: BinaryIO, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
     """Show how a notification is parsed.
 
@@ -26,33 +66,27 @@ def message(file: BinaryIO, as_json: bool) -> None:  # noqa: FBT001 - click pass
     """
     parsed = parse_message(file.read())
     if as_json:
-        click.echo(json.dumps(_jsonable(parsed), indent=1))
+        print_json(_document(parsed))
     else:
         _show(parsed)
     sys.exit(1 if parsed.rejected else 0)
 
 
-def _jsonable(parsed: ParsedMessage) -> dict[str, Any]:
-    return {
-        "created": [_object(notified) for notified in parsed.created],
-        "deleted": [_object(notified) for notified in parsed.deleted],
-        "ignored": list(parsed.ignored),
-        "rejected": [{"reason": record.reason, "record": record.body.decode()} for record in parsed.rejected],
-    }
+def _document(parsed: ParsedMessage) -> ShownMessage:
+    return ShownMessage(
+        created=[_object(notified) for notified in parsed.created],
+        deleted=[_object(notified) for notified in parsed.deleted],
+        ignored=parsed.ignored,
+        rejected=[RejectedPart(record.reason, record.body.decode()) for record in parsed.rejected],
+    )
 
 
-def _object(notified: NotifiedObject) -> dict[str, Any]:
-    return {
-        "bucket": notified.object.bucket,
-        "key": notified.object.key,
-        "etag": notified.object.etag,
-        "size": notified.object.size,
-        "version_id": notified.object.version_id,
-        "event": notified.event,
-        "time": notified.time.isoformat() if notified.time else None,
-        "source": notified.source,
-        "sequencer": notified.sequencer,
-    }
+def _object(notified: NotifiedObject) -> ShownObject:
+    one = notified.object
+    return ShownObject(
+        one.bucket, one.key, one.etag, one.size, one.version_id,
+        notified.event, notified.time, notified.source, notified.sequencer,
+    )  # fmt: skip
 
 
 def _show(parsed: ParsedMessage) -> None:

@@ -7,6 +7,7 @@ from contextlib import closing
 
 import click
 
+from labelyard.cli.links import with_links
 from labelyard.errors import NotFound, PrefectUnreachable
 from labelyard.ledger import Ledger, batches, datasets
 from labelyard.ledger.database import Transaction
@@ -35,7 +36,7 @@ def open_page(subject: str, only_print: bool) -> None:  # noqa: FBT001 - click p
             what = f"there is no page {key!r} yet; it appears within a minute of the first change"
             raise PrefectUnreachable(what, where=where, next_step="labelyard doctor, if it stays away")
         address = store.links(pages).url(key)
-    click.echo(address)
+    click.echo(with_links(address))
     if not only_print:
         webbrowser.open(address)  # without a browser it does nothing, and the address is printed
 

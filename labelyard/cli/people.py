@@ -53,6 +53,12 @@ def people(ctx: click.Context, dataset: str | None, since: datetime | None, as_c
         print_table(_COLUMNS, [_row(one) for one in found.people])
     else:
         click.echo("nobody has work, or did any since then")
+    if not as_json and not as_csv:
+        for one in found.not_reached:
+            times = "once" if one.failures == 1 else f"{one.failures} times in a row"
+            at = one.next_try.astimezone(settings.zone) if one.next_try else None
+            again = f", tried again from {at:%Y-%m-%d %H:%M %Z} on" if at else ""
+            click.secho(printable(f"{one.person} gets no messages, refused {times}: {one.error}{again}"), fg="red")
 
 
 def _row(one: PersonInDataset) -> list[str]:

@@ -13,6 +13,7 @@ import click
 
 from labelyard.cli.dataset import read_all, reject_for_servers
 from labelyard.cli.json_output import json_option, print_json
+from labelyard.cli.links import with_links
 from labelyard.config import DatasetSpec
 from labelyard.cvat_names import server_of
 from labelyard.domain.objects import s3_url
@@ -24,7 +25,8 @@ from labelyard.ledger import Ledger, Transaction, datasets
 from labelyard.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from labelyard.operations.apply import Applied, Stored
+    from labelyard.operations.apply import Applied
+    from labelyard.operations.dataset_files import Stored
 
 _TARGETS = click.argument("targets", nargs=-1, metavar="[DATASET|FILE]…")
 _DIFFERENT = 2
@@ -149,7 +151,7 @@ def _read(files: Sequence[Path]) -> dict[Path, DatasetSpec]:
 
 def _show(found: Sequence[Difference], errors: Mapping[str, LabelyardError]) -> None:
     for line in diff(found):
-        click.echo(printable(line))
+        click.echo(with_links(printable(line)))
     for part, error in errors.items():
         click.secho(f"{part}: not compared: {error}", fg="yellow", err=True)
     if not found and not errors:
@@ -160,27 +162,31 @@ def _show(found: Sequence[Difference], errors: Mapping[str, LabelyardError]) -> 
 
 
 def _plan_datasets(names: Sequence[str]) -> tuple[list[Difference], dict[str, LabelyardError]]:
-    from labelyard.context import open_context  # noqa: PLC0415 - slow to import
+    from labelyard.cli.progress import progress_of_steps  # noqa: PLC0415 - slow to import
+    from labelyard.context import open_context  # noqa: PLC0415
     from labelyard.operations.plan import plan_datasets  # noqa: PLC0415
     from labelyard.orchestration.dataset_schedules import PrefectSchedules  # noqa: PLC0415
 
-    with open_context() as context:
-        found = plan_datasets(context, names, PrefectSchedules(context.settings))
+    with open_context() as context, progress_of_steps() as show:
+        found = plan_datasets(context, names, PrefectSchedules(context.settings), show)
     return found.differences, found.not_compared
 
 
 def _apply_datasets(names: Sequence[str], *, allow_loss: bool, as_json: bool) -> None:
-    from labelyard.context import open_context  # noqa: PLC0415 - slow to import
+    from labelyard.cli.progress import progress_of_steps  # noqa: PLC0415 - slow to import
+    from labelyard.context import open_context  # noqa: PLC0415
     from labelyard.operations.apply import carry_out  # noqa: PLC0415
     from labelyard.operations.plan import plan_datasets  # noqa: PLC0415
     from labelyard.orchestration.dataset_schedules import PrefectSchedules  # noqa: PLC0415
 
     with open_context() as context:
         schedules = PrefectSchedules(context.settings)
-        found = plan_datasets(context, names, schedules)
+        with progress_of_steps() as show:
+            found = plan_datasets(context, names, schedules, show)
         if not as_json:
             _show(found.differences, found.not_compared)
-        applied = carry_out(context, found.steps, schedules, allow_loss=allow_loss)
+        with progress_of_steps() as show:
+            applied = carry_out(context, found.steps, schedules, allow_loss=allow_loss, on_progress=show)
     if as_json:
         print_json(_applied_plan(applied, found.not_compared))
     _show_applied(applied, None if as_json else len(found.steps))
@@ -214,7 +220,7 @@ def _show_applied(applied: Applied, steps: int | None) -> None:
 
 
 def _plan_files(specs: Mapping[Path, DatasetSpec]) -> tuple[list[Difference], dict[str, LabelyardError]]:
-    from labelyard.operations.plan import plan_file  # noqa: PLC0415 - slow to import
+    from labelyard.operations.dataset_files import plan_file  # noqa: PLC0415 - slow to import
 
     settings, errors = load_settings(), dict[str, LabelyardError]()
     with closing(Ledger(settings.ledger)) as ledger, ledger.read_only() as tx:
@@ -229,7 +235,7 @@ def _plan_files(specs: Mapping[Path, DatasetSpec]) -> tuple[list[Difference], di
 
 
 def _apply_files(specs: Mapping[Path, DatasetSpec], *, shared: bool, allow_loss: bool, as_json: bool) -> None:
-    from labelyard.operations.apply import store_file  # noqa: PLC0415 - slow to import
+    from labelyard.operations.dataset_files import store_file  # noqa: PLC0415 - slow to import
 
     settings = load_settings()
     with closing(Ledger(settings.ledger)) as ledger, ledger.transaction() as tx:

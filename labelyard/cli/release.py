@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from labelyard.cli.json_output import json_option, print_json
 from labelyard.cli.progress import progress_of_steps
 from labelyard.cli.table import print_table
+from labelyard.domain.released import Released
 from labelyard.errors import InputError
 from labelyard.escaping import printable
 
@@ -27,7 +27,7 @@ _SHOWN_FAULTS = 20
 @click.command()
 @click.argument("dataset")
 @click.option("--dry-run", is_flag=True, help="Say what would be in the release; write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@json_option(Released, "Print JSON instead of a table.")
 def release(dataset: str, *, dry_run: bool, as_json: bool) -> None:
     """Merge the current exports of DATASET into a release that one can train on, in the bucket.
 
@@ -37,10 +37,10 @@ def release(dataset: str, *, dry_run: bool, as_json: bool) -> None:
     from labelyard.context import open_context  # noqa: PLC0415 - slow to import
     from labelyard.pipeline.release_dataset import release_dataset  # noqa: PLC0415
 
-    with open_context() as context:
-        released = release_dataset(context, dataset, dry_run=dry_run)
+    with open_context() as context, progress_of_steps() as show:
+        released = release_dataset(context, dataset, dry_run=dry_run, on_progress=show)
     if as_json:
-        click.echo(json.dumps(asdict(released), indent=1))
+        print_json(released)
         return
     rows = [(split, f"{count:,}") for split, count in released.splits.items()]
     print_table(("split", "images"), [*rows, ("all", f"{released.images:,}")])
@@ -67,7 +67,7 @@ def release(dataset: str, *, dry_run: bool, as_json: bool) -> None:
     multiple=True,
     help="Lay this format out in a folder of its name, beside the COCO files; may be given several times.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@json_option("labelyard.operations.fetch_release:Fetched", "Print JSON instead of a table.")
 def fetch(address: str, to: Path, *, splits: tuple[str, ...], formats: tuple[str, ...], as_json: bool) -> None:
     """Fetch a release with its images into a folder, and verify every checksum.
 
@@ -85,7 +85,7 @@ def fetch(address: str, to: Path, *, splits: tuple[str, ...], formats: tuple[str
     with progress_of_steps() as show:
         fetched = fetch_release(store, found, to, splits, partial(show, "images"), formats)
     if as_json:
-        click.echo(json.dumps({**asdict(fetched), "folder": str(to)}, indent=1))
+        print_json(fetched)
     else:
         click.echo(f"{fetched.images:,} images, {fetched.kept:,} of them were there already: {to}")
         for fault in fetched.faults[:_SHOWN_FAULTS]:

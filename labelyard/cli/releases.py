@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from labelyard.cli.json_output import json_option, print_json
 from labelyard.cli.progress import progress_of_steps
 from labelyard.cli.table import print_table
 from labelyard.domain.splits import BY_IMAGE, SplitRule
@@ -43,7 +43,7 @@ _SHOWN = 20
     help="What goes to one split together: the images of a folder, or those for which a regular expression finds the "
     "same in the file name (its first group, or all that it matches). By default each image goes alone.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the manifest's counts and the changes as JSON.")
+@json_option("labelyard.releases.printed:MergedRelease", "Print the manifest's counts and the changes as JSON.")
 def merge(
     files: tuple[Path, ...], to: Path, previous: Path | None, splits: str | None, by: str | None, *, as_json: bool
 ) -> None:
@@ -55,6 +55,7 @@ def merge(
     split. Each file is checked first; nothing is written if one has an error.
     """
     from labelyard.releases import merging  # noqa: PLC0415 - slow to import
+    from labelyard.releases.printed import merged_release  # noqa: PLC0415
     from labelyard.releases.sources import SourceFile  # noqa: PLC0415
 
     rule = _rule(splits, by)
@@ -63,7 +64,7 @@ def merge(
         merged = merging.merge([SourceFile(file) for file in files], to, options)
     manifest, changes = merged.manifest, merged.changes
     if as_json:
-        click.echo(json.dumps(_summary(to, manifest, changes), indent=1))
+        print_json(merged_release(to, manifest, changes))
         return
     _print_counts(manifest)
     read = manifest.annotations
@@ -99,15 +100,6 @@ def _rule(splits: str | None, by: str | None) -> SplitRule | None:
         raise click.BadParameter(str(error), param_hint="--splits") from error
 
 
-def _summary(to: Path, manifest: Manifest, changes: Difference) -> dict[str, Any]:
-    from msgspec import to_builtins  # noqa: PLC0415
-
-    names = ("counts", "categories", "annotations", "images_left_out", "account", "warnings")
-    return {"folder": str(to), **{name: to_builtins(getattr(manifest, name)) for name in names}} | {
-        "changes": changes.document()
-    }
-
-
 def _print_counts(manifest: Manifest) -> None:
     labels = sorted({label for counts in manifest.counts.values() for label in counts.labels})
     splits = list(manifest.counts)
@@ -121,7 +113,7 @@ def _print_counts(manifest: Manifest) -> None:
 @click.command()
 @click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
 @click.option("--key", type=click.Path(path_type=Path), help="The public key (PEM) that must have signed the release.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON: intact, faults, files, images and annotations.")
+@json_option("labelyard.releases.printed:VerifiedRelease", "Print JSON: intact, faults, files, images, annotations.")
 def verify(folder: Path, key: Path | None, *, as_json: bool) -> None:
     """Verify a release by its folder alone: the hashes of its files, links, counts and the account.
 
@@ -129,6 +121,7 @@ def verify(folder: Path, key: Path | None, *, as_json: bool) -> None:
     with --key does it show who signed. Exits with 1 if there is a fault, with 2 if FOLDER is no release or its manifest
     cannot be read.
     """
+    from labelyard.releases.printed import unreadable_release, verified_release  # noqa: PLC0415
     from labelyard.releases.signature import read_public_key  # noqa: PLC0415 - slow to import
     from labelyard.releases.verification import verify as verify_release  # noqa: PLC0415
 
@@ -137,14 +130,12 @@ def verify(folder: Path, key: Path | None, *, as_json: bool) -> None:
             found = verify_release(folder, read_public_key(key) if key else None, show)
     except LabelyardError as error:
         if as_json:
-            click.echo(json.dumps({"intact": False, "error": str(error)}, indent=1))
+            print_json(unreadable_release(str(error)))
         click.secho(f"labelyard: {error}", fg="red", err=True)
         sys.exit(_UNREADABLE)
     images, annotations = found.manifest.images, found.manifest.items
     if as_json:
-        faults = [{"kind": one.kind.value, "where": one.where, "message": one.message} for one in found.faults]
-        result = {"intact": not faults, "faults": faults, "files": len(found.manifest.files)}
-        click.echo(json.dumps({**result, "images": images, "annotations": annotations}, indent=1))
+        print_json(verified_release(found))
     elif not found.faults:
         click.echo(f"intact: {len(found.manifest.files)} files, {images} images, {annotations} annotations")
     else:
@@ -156,7 +147,7 @@ def verify(folder: Path, key: Path | None, *, as_json: bool) -> None:
 @click.command()
 @click.argument("old", metavar="FOLDER", type=click.Path(path_type=Path))
 @click.argument("new", metavar="FOLDER", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, as changes.json of a release has it.")
+@json_option("labelyard.releases.difference:Changes", "Print JSON, as changes.json of a release has it.")
 def diff(old: Path, new: Path, *, as_json: bool) -> None:
     """Show what differs from the first release to the second: images, annotations and labels, by label.
 
@@ -177,7 +168,7 @@ def diff(old: Path, new: Path, *, as_json: bool) -> None:
         click.secho(f"labelyard: {problem}", fg="red", err=True)
         sys.exit(_UNREADABLE)
     if as_json:
-        click.echo(json.dumps(difference.document(), indent=1))
+        print_json(difference.changes)
     elif difference.is_empty:
         click.echo("no difference in images, annotations and labels")
     else:

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from labelyard.cli.links import with_links
 from labelyard.ledger import Ledger
 from labelyard.ledger.overview import Overview
 from labelyard.operations.figure_words import headline, lines
@@ -23,7 +24,7 @@ _SECONDS_BETWEEN_LOOKS = 5.0
 
 @click.command()
 @click.option("--dataset", help="Only this dataset.")
-@click.option("--all", "every", is_flag=True, help="List each quarantined object, not only the reasons.")
+@click.option("--all", "every", is_flag=True, help="List each quarantined file, not only the reasons.")
 @click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
 @click.option("--watch", is_flag=True, help="Show it again every few seconds, until Ctrl-C.")
 def status(dataset: str | None, every: bool, as_json: bool, watch: bool) -> None:  # noqa: FBT001 - click passes flags so
@@ -51,16 +52,16 @@ def _show(seen: Overview, figures: Figures, *, every: bool) -> None:
     if not seen.batches and not figures.causes:
         click.echo("no batches yet: put a file into a source, or `labelyard doctor`")
         return
-    is_well = not any(cause.to_act for cause in figures.causes) and not figures.late
+    is_well = not figures.causes and not figures.late
     click.secho(headline(figures), bold=True, fg="green" if is_well else "yellow")
     for line in lines(figures):
-        click.echo(line)
+        click.echo(with_links(line))
     if seen.batches:
         from labelyard.cli.status_table import print_batches  # noqa: PLC0415 - rich is slow to import
 
         print_batches(seen.batches, figures.zone)
     for line in problems(seen, every=every, zone=figures.zone):
-        click.secho(line, fg="yellow")
+        click.secho(with_links(line), fg="yellow")
 
 
 def _jsonable(value: Any) -> str:

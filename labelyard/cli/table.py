@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from rich.console import Console
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
+
+from labelyard.cli.links import ADDRESS
 
 _PIPED = (200, 50)
 """The size without a terminal and without COLUMNS: programs and log files have no edge."""
@@ -37,19 +40,25 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
             console.print(line, soft_wrap=True)  # what does not fit is wrapped by the terminal, and copied whole
 
 
+def linked(text: str | Text, address: str = "") -> Text:
+    """Return a text that links to an address, or whose own addresses are links, where the terminal has links."""
+    found = text.copy() if isinstance(text, Text) else Text(text)
+    if address:
+        found.stylize(Style(link=address))
+    for one in ADDRESS.finditer(found.plain):
+        found.stylize(Style(link=one[0]), *one.span())
+    return found
+
+
 def _table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Table:
     table = Table(*columns, pad_edge=False)
     for row in rows:
-        table.add_row(*map(_text, row))
+        table.add_row(*map(linked, row))
     return table
 
 
 def _lines(columns: Sequence[str], row: Sequence[Cell]) -> list[Text]:
-    first, *others = map(_text, row)
+    first, *others = map(linked, row)
     head = first.copy()
     head.stylize("bold")
     return [head, *(Text.assemble(f"  {name} ", cell) for name, cell in zip(columns[1:], others, strict=True))]
-
-
-def _text(cell: Cell) -> Text:
-    return cell if isinstance(cell, Text) else Text(cell)

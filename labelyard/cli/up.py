@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from labelyard.blocks import complete
+from labelyard.cli.table import linked
 from labelyard.errors import LabelyardError, SignalReceived
 from labelyard.escaping import printable
 from labelyard.ledger import Ledger
@@ -117,7 +118,7 @@ def _show(links: Links, settings: Settings) -> None:
     addresses = {**links.as_lines(), **cvats, "logs": str(FOLDER.resolve() / "logs")}
     width = max(map(len, addresses))
     for name, where in addresses.items():
-        console.print(Text(f"  {name:<{width}}  {where}"), soft_wrap=True)
+        console.print(linked(f"  {name:<{width}}  {where}"), soft_wrap=True)
     problems = [result for result in run_checks(settings, CHECKS) if result.status.is_problem]
     for result in problems:
         console.print(Text(f"! {result.name}: {printable(result.message)}", style="yellow"), soft_wrap=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from labelyard.cli.json_output import json_option, print_json
+from labelyard.cli.links import with_links
 from labelyard.context import open_context
 from labelyard.escaping import printable
 from labelyard.operations.explain import Explanation, explain
@@ -28,6 +29,6 @@ def why(what: str, as_json: bool) -> None:  # noqa: FBT001 - click passes flags 
         click.secho(one.about, bold=True)
         for entry in one.history:
             reason = printable(entry.reason, keep="\n")
-            click.echo(f"  {entry.at:%Y-%m-%d %H:%M:%S}  {entry.what:<14} {reason}")
+            click.echo(f"  {entry.at:%Y-%m-%d %H:%M:%S}  {entry.what:<14} {with_links(reason)}")
         for line in one.now:
-            click.secho("  now: " + line.replace("\n", "\n    "), fg="yellow")
+            click.secho("  now: " + with_links(line).replace("\n", "\n    "), fg="yellow")

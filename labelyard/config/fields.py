@@ -12,7 +12,6 @@ from typing import Annotated, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ByteSize,
     ConfigDict,
@@ -23,6 +22,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from labelyard.described_model import DescribedModel
 from labelyard.domain.labels import MAX_NAME_LENGTH
 
 Problem = tuple[tuple[str | int, ...], str]
@@ -35,10 +35,10 @@ def unknown_choice(value: object, known: Sequence[str]) -> str:
     return f"{value!r} is unknown: write {near[0] if near else ' or '.join(known)}"
 
 
-class Section(BaseModel):
+class Section(DescribedModel):
     """A mapping in a dataset file. Unknown fields are errors; `problems` checks fields against each other."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     def problems(self) -> Iterator[Problem]:
         """Yield every problem that involves more than one field, in the order of the file."""

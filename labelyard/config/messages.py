@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from enum import EnumMeta
 from typing import Any, get_args, get_origin
 
-from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from labelyard.config.dataset import DatasetSpec
 from labelyard.config.fields import unknown_choice
 from labelyard.config.yaml_document import Path
+from labelyard.described_model import DescribedModel
 
 _KINDS = {str: "a text", bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "a mapping"}
 
@@ -122,8 +122,8 @@ def _alternatives(kinds: list[Any]) -> Iterator[Any]:
             yield from _alternatives(list(get_args(kind)))
 
 
-def _models(kinds: list[Any]) -> Iterator[type[BaseModel]]:
-    yield from (k for k in _alternatives(kinds) if isinstance(k, type) and issubclass(k, BaseModel))
+def _models(kinds: list[Any]) -> Iterator[type[DescribedModel]]:
+    yield from (k for k in _alternatives(kinds) if isinstance(k, type) and issubclass(k, DescribedModel))
 
 
 def _fields(where: Path) -> list[str]:
@@ -144,9 +144,5 @@ def _about(where: Path) -> str:
     """Return the first sentence of a field's description, without its full stop."""
     name = next((part for part in reversed(where) if isinstance(part, str)), "")
     around = where[: len(where) - 1 - where[::-1].index(name)] if name else ()
-    fields = [model.model_fields[name] for model in _models(list(_types_at(around))) if name in model.model_fields]
-    return (
-        " ".join((fields[0].description or "").split()).partition(". ")[0].rstrip(".")
-        if fields
-        else "see docs/dataset-file.md"
-    )
+    models = [model for model in _models(list(_types_at(around))) if name in model.model_fields]
+    return models[0].describe(name).partition(". ")[0].rstrip(".") if models else "see docs/dataset-file.md"

@@ -142,15 +142,28 @@ class Runner:
         try:
             response = self._send_with_retries(request, on_progress, end - self._clock.monotonic())
         except CvatError as error:
+            self._forget_version()
             return exchange.throw(error)
+        if response.status >= 500 or _is_unknown_endpoint(response):
+            self._forget_version()
         return exchange.send(response)
+
+    def _forget_version(self) -> None:
+        """Detect the server's family and version again at the next verb: it may come back upgraded."""
+        with self._detection:
+            self._dialect = None
+            if len(self._families) > 1:
+                self._family = None
 
     def _send_with_retries(
         self, request: Request, on_progress: Callable[[int], None] | None, seconds: float
     ) -> Response:
-        """Send `request`, again if that is safe, for at most `seconds`; return the last response."""
-        timeout = None if seconds == math.inf else max(seconds, 0.0)
-        for attempt in stamina.retry_context(on=_may_retry(request), attempts=ATTEMPTS, timeout=timeout, wait_max=5.0):
+        """Send `request`, again if that is safe, for at most `seconds`; return the last response.
+
+        Without any time left it is sent once.
+        """
+        attempts, timeout = (ATTEMPTS, None if seconds == math.inf else seconds) if seconds > 0 else (1, None)
+        for attempt in stamina.retry_context(on=_may_retry(request), attempts=attempts, timeout=timeout, wait_max=5.0):
             with attempt:
                 response = self._send_authorized(request, on_progress)
                 if response.status in BUSY and request.idempotent:
@@ -209,6 +222,11 @@ def _detect(families: Sequence[Dialect], url: str) -> Exchange[Dialect]:
     raise CvatUnreachable(
         "is not a CVAT that labelyard knows", where=url, next_step="check its address in the settings"
     )
+
+
+def _is_unknown_endpoint(response: Response) -> bool:
+    """Whether the server has no such endpoint: 404 is JSON where a task or a job is missing."""
+    return response.status == 404 and "json" not in response.headers.get("content-type", "")
 
 
 def _may_retry(request: Request) -> Callable[[Exception], bool | float]:

@@ -41,6 +41,8 @@ class Message:
 
     title: str
     body: str
+    asks_to_act: bool = True
+    """Whether something is wrong; services show such a message in another colour."""
 
 
 def due_message(state: AlertState, now: datetime, remind: timedelta, *, quiet: bool) -> MessageKind | None:
@@ -71,7 +73,7 @@ def compose(
 ) -> Message:
     """Return a message in plain text. Texts from outside have no control characters and call nobody."""
     subject = f"{dataset}: {cause_kind}" if dataset else cause_kind
-    said = _harmless(what)
+    said = harmless(what)
     match kind:
         case MessageKind.OVER:
             return Message(f"labelyard: over: {subject}", f"Over since {now:%Y-%m-%d %H:%M} UTC. It was:\n{said}")
@@ -79,11 +81,12 @@ def compose(
             title = f"labelyard: still: {subject}"
         case MessageKind.NEW:
             title = f"labelyard: {subject}"
-    return Message(title, f"{said}\nsince: {since:%Y-%m-%d %H:%M} UTC\nnext: {_harmless(next_command)}")
+    return Message(title, f"{said}\nsince: {since:%Y-%m-%d %H:%M} UTC\nnext: {harmless(next_command)}")
 
 
-def _harmless(text: str) -> str:
-    shown = printable(text, keep="\n")
+def harmless(text: str, keep: str = "\n") -> str:
+    """Return a text from outside without control characters but `keep` and calls to everybody, cut if it is long."""
+    shown = printable(text, keep=keep)
     for everybody in ("@everyone", "@here", "@channel", "@all"):
         shown = shown.replace(everybody, everybody[1:])
     return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"

@@ -140,30 +140,6 @@ def causes(seen: Situation) -> list[Cause]:
     return sorted(found, key=lambda cause: (order.index(cause.kind), -len(cause.batches), cause.since, cause.key))
 
 
-def verdict(found: Sequence[Cause], late: Sequence[LateBatch], *, at_work: int, down: Sequence[str] = ()) -> str:
-    """Return how things stand, in one sentence. `at_work` is how many batches are not exported; `down` names servers.
-
-    "2 batches need you, 3 late", "all running, 3 late", "CVAT default unavailable", "1 dataset paused".
-    """
-    stopped = stopped_batches(found)
-    other = sum(cause.to_act and not cause.batches and cause.kind is not Kind.SERVER for cause in found)
-    parts = []
-    if stopped:
-        parts.append("1 batch needs you" if len(stopped) == 1 else f"{len(stopped)} batches need you")
-    if other:
-        parts.append("1 thing needs you" if other == 1 else f"{other} things need you")
-    if down:
-        is_long = any(cause.kind is Kind.SERVER for cause in found)
-        parts.append(f"{' and '.join(down)} unavailable" if is_long else f"waiting for {' and '.join(down)}")
-    if paused := sum(cause.kind is Kind.PAUSED for cause in found):
-        parts.append(counted(paused, "dataset paused", "datasets paused"))
-    if not parts:
-        parts.append("all running" if at_work else "nothing to do")
-    if overdue := sum(late_one.id not in stopped for late_one in late):
-        parts.append(f"{overdue} late")
-    return ", ".join(parts)
-
-
 def stopped_batches(found: Sequence[Cause]) -> set[str]:
     """Return the batches that need a person. They are not named as late, too."""
     return {batch for cause in found if cause.to_act for batch in cause.batches}
@@ -262,7 +238,7 @@ def _of_messages(seen: Situation) -> Iterator[Cause]:
 
 
 def _of_silence(one: ExpectedObjects) -> Cause:
-    said = f"nothing has arrived since {one.last:%Y-%m-%d %H:%M} UTC, and new objects are expected every "
+    said = f"nothing has arrived since {one.last:%Y-%m-%d %H:%M} UTC, and new files are expected every "
     return Cause(
         key=_key(Kind.NOTHING_ARRIVED, one.dataset),
         kind=Kind.NOTHING_ARRIVED,

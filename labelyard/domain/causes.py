@@ -34,6 +34,8 @@ class Kind(StrEnum):
     """An automation of Prefect that could not start a run."""
     HOUSEKEEPING = "no housekeeping"
     """labelyard's own housekeeping, which gives no sign of life."""
+    NOT_REACHED = "person not reached"
+    """A person whose channel refuses the messages about their work."""
     NOBODY = "jobs without assignee"
     """Unfinished jobs that nobody has."""
     REVIEW = "review undecided"
@@ -92,11 +94,11 @@ class Cause:
 
     @property
     def title(self) -> str:
-        """The kind with what it counts: "2 batches failed", "3 objects quarantined", "Server unavailable"."""
+        """The kind with what it counts: "2 batches failed", "3 files quarantined", "Server unavailable"."""
         if self.kind in _COUNTED:
             return f"{counted(len(self.batches), 'batch', 'batches')} {_COUNTED[self.kind]}"
         if self.kind is Kind.QUARANTINED:
-            return f"{counted(self.objects, 'object', 'objects')} quarantined"
+            return f"{counted(self.objects, 'file', 'files')} quarantined"
         return self.kind.capitalize()
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -127,6 +128,24 @@ class LateBatch:
     """When the stage should have been over."""
     people: tuple[str, ...]
     """Who has its unfinished jobs; "" stands for nobody. Empty in stages without people."""
+    jobs: tuple[JobAtWork, ...] = ()
+    """Its unfinished jobs, in the stage in which people label."""
+
+    @property
+    def images(self) -> int:
+        """How many images its unfinished jobs have."""
+        return sum(job.frames for job in self.jobs)
+
+    @property
+    def next_step(self) -> str:
+        """What a person can do about it, with the command."""
+        names = [name for name in self.people if name]
+        if not names:
+            return f"labelyard why {self.id}"
+        command = f"labelyard reassign {shlex.quote(names[0])} --dataset {self.dataset}"
+        likewise = f"; likewise {', '.join(names[1:])}" if len(names) > 1 else ""
+        others = f"or give all their unfinished jobs of {self.dataset} to others: {command}{likewise}"
+        return f"ask {', '.join(names)}, {others}"
 
 
 def late_batches(
@@ -152,8 +171,9 @@ def late_batch(batch: BatchAtWork, deadlines: Deadlines, now: datetime) -> LateB
     if due is None or now <= due:
         return None
     stage = STAGES[batch.state]
-    unfinished = {job.assignee or "" for job in batch.jobs if not job.is_done} if stage is Stage.LABEL else set()
-    return LateBatch(batch.id, batch.dataset, batch.task_url, stage, due, tuple(sorted(unfinished)))
+    unfinished = tuple(job for job in batch.jobs if not job.is_done) if stage is Stage.LABEL else ()
+    people = tuple(sorted({job.assignee or "" for job in unfinished}))
+    return LateBatch(batch.id, batch.dataset, batch.task_url, stage, due, people, unfinished)
 
 
 def _due(batch: BatchAtWork, deadlines: Deadlines) -> datetime | None:

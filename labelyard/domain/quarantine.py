@@ -12,9 +12,9 @@ NEW_CONTENT = "a new content of what is labelled in "
 """Its file is labelled already, and the dataset's `overwrites` is not `relabel`."""
 
 _OTHERWISE = (
-    "deleting the file ends this entry too, if deletions are notified; its batch continues without it in any case"
+    "deleting the file ends the entry too, if deletions are notified; its batch continues without it in any case"
 )
-_NEW_FILE = "another file under the same key is registered as a new object and labelled with the next batch"
+_NEW_FILE = "another file under the same key is labelled with the next batch"
 
 
 def what_ends_it(reason: str, url: str) -> str:
@@ -23,7 +23,7 @@ def what_ends_it(reason: str, url: str) -> str:
     `url` is its s3:// address. A command comes first, and ends before the semicolon.
     """
     if reason.startswith(MANUALLY):
-        return f"labelyard restore {url}; or upload: {_NEW_FILE}, which ends this entry"
+        return f"labelyard restore {url}; or upload: {_NEW_FILE}, which ends the entry"
     if reason.startswith(NEW_CONTENT):
         return f"labelyard restore {url}; then the new content is labelled with the next batch, beside the first one"
     if reason.startswith(ARCHIVED):
@@ -31,9 +31,8 @@ def what_ends_it(reason: str, url: str) -> str:
     if reason.startswith(REFUSED):
         return (
             "allow labelyard to read it: the next sweep registers it again, without a command; "
-            f"or upload: {_NEW_FILE}, which ends this entry; {_OTHERWISE}"
+            f"or upload: {_NEW_FILE}, which ends the entry; {_OTHERWISE}"
         )
     return (
-        "upload a good file under the same key: it is registered as a new object and labelled with the next batch, "
-        f"which ends this entry; {_OTHERWISE}"
+        f"upload a good file under the same key: it is labelled with the next batch, which ends the entry; {_OTHERWISE}"
     )

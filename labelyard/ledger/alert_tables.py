@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from sqlalchemy import String
 from sqlalchemy import UniqueConstraint as Unique
 from sqlalchemy.orm import Mapped, mapped_column
 
 from labelyard.domain.causes import Kind
+from labelyard.ledger.channel_state import ChannelState
 from labelyard.ledger.declarative import Table
 
 
@@ -38,7 +40,8 @@ class Alert(Table):
     key: Mapped[str]
     """The cause's."""
     channel: Mapped[str]
-    kind: Mapped[Kind]
+    kind: Mapped[str] = mapped_column(String(24))
+    """In words, not as a `Kind`: a newer labelyard may have others."""
     dataset: Mapped[str | None]
     what: Mapped[str]
     next_step: Mapped[str]
@@ -54,19 +57,12 @@ class Alert(Table):
     __table_args__ = (Unique("key", "channel", name="uq_alert_key_channel"),)
 
 
-class AlertChannel(Table):
+class AlertChannel(ChannelState, Table):
     """How sending to a channel last went. No address and no secret is kept."""
 
     __tablename__ = "alert_channel"
 
     name: Mapped[str] = mapped_column(primary_key=True)
-    failures: Mapped[int] = mapped_column(default=0)
-    """Failures in a row."""
-    not_before: Mapped[datetime | None]
-    """Nothing is sent before; set after a failure."""
-    error: Mapped[str | None]
-    sent_at: Mapped[datetime | None]
-    """When it last accepted a message."""
 
 
 class SignOfLife(Table):

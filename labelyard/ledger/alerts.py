@@ -16,15 +16,15 @@ from sqlalchemy import CursorResult, or_, select
 from sqlalchemy import update as update_rows
 
 from labelyard.domain.alerts import AlertState, Message, MessageKind, compose, due_message, is_forgettable
-from labelyard.domain.backoff import exponential_backoff
-from labelyard.domain.causes import Cause
+from labelyard.domain.causes import Cause, Kind
 from labelyard.ledger.alert_tables import Alert, AlertChannel
+from labelyard.ledger.channel_state import LEASE
 from labelyard.ledger.database import Transaction, dialect_insert
 
-_LEASE = timedelta(minutes=2)
 _OUTDATED = timedelta(days=7)
 """After so long without its cause an alert is deleted, though its channel did not accept the last message."""
-_FIRST_WAIT, _LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
+_STORED_AS = {Kind.NOT_REACHED: Kind.WARNING}
+"""Kinds that the labelyard before does not know, which may run beside this one and read the table. Drop it later."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class DueMessage:
     channel: str
     kind: MessageKind
     message: Message
+    leased_until: datetime
 
 
 def update(tx: Transaction, causes: Iterable[Cause], channels: Collection[str]) -> None:
@@ -59,30 +60,28 @@ def update(tx: Transaction, causes: Iterable[Cause], channels: Collection[str]) 
                 _insert(tx, cause, channel)
 
 
-def acquire_due(
-    tx: Transaction, quiet: Mapping[str, bool], remind: timedelta, *, leave_out: Collection[str] = ()
-) -> DueMessage | None:
+def acquire_due(tx: Transaction, quiet: Mapping[str, bool], remind: timedelta) -> DueMessage | None:
     """Lease the oldest message that is due, None if there is none; `quiet` says of each channel whether it is night.
 
-    Channels that failed wait, longer each time; those of `leave_out` are not used.
+    Channels that failed wait, longer each time.
     """
     now = tx.now
     waiting = {row.name for row in tx.scalars(select(AlertChannel)) if row.not_before and row.not_before > now}
     free = or_(Alert.leased_until.is_(None), Alert.leased_until <= now)
     for row in tx.scalars(select(Alert).where(free).order_by(Alert.id)).all():
-        if row.channel not in quiet or row.channel in waiting or row.channel in leave_out:
+        if row.channel not in quiet or row.channel in waiting:
             continue
         kind = due_message(_state(row), now, remind, quiet=quiet[row.channel])
         if kind is not None and _lease(tx, row, now):
-            return DueMessage(row.id, row.channel, kind, _compose(row, kind, now))
+            return DueMessage(row.id, row.channel, kind, _compose(row, kind, now), now + LEASE)
     return None
 
 
 def record_sent(tx: Transaction, due: DueMessage) -> None:
     """Record that the channel has accepted a message. After the last one the alert is deleted."""
-    now, channel = tx.now, _channel(tx, due.channel)
-    channel.failures, channel.not_before, channel.error, channel.sent_at = 0, None, None, now
-    row = tx.get(Alert, due.alert, with_for_update=True)
+    now = tx.now
+    _channel(tx, due.channel).record_accepted(now)
+    row = _leased(tx, due)
     if row is None:
         return
     if due.kind is MessageKind.OVER and row.over_at is not None:
@@ -95,17 +94,10 @@ def record_sent(tx: Transaction, due: DueMessage) -> None:
 
 def record_failure(tx: Transaction, due: DueMessage, error: str) -> None:
     """Record that the channel did not accept a message: it is sent again later."""
-    fail_channel(tx, due.channel, error)
-    row = tx.get(Alert, due.alert, with_for_update=True)
+    _channel(tx, due.channel).record_refused(tx.now, error)
+    row = _leased(tx, due)
     if row is not None:
         row.leased_until = None
-
-
-def fail_channel(tx: Transaction, name: str, error: str) -> None:
-    """Record that a channel failed; nothing is sent to it for a while."""
-    channel = _channel(tx, name)
-    channel.not_before = tx.now + exponential_backoff(_FIRST_WAIT, channel.failures, _LONGEST_WAIT)
-    channel.failures, channel.error = channel.failures + 1, error
 
 
 def channels(tx: Transaction) -> Mapping[str, AlertChannel]:
@@ -123,8 +115,9 @@ def _locked(tx: Transaction) -> Sequence[Alert]:
 
 
 def _insert(tx: Transaction, cause: Cause, channel: str) -> None:
+    kind = _STORED_AS.get(cause.kind, cause.kind)
     values = {
-        "key": cause.key, "channel": channel, "kind": cause.kind, "dataset": cause.dataset, "what": cause.what,
+        "key": cause.key, "channel": channel, "kind": kind, "dataset": cause.dataset, "what": cause.what,
         "next_step": cause.next_step, "since": cause.since, "sent": 0,
     }  # fmt: skip
     tx.execute(dialect_insert(tx, Alert).values(**values).on_conflict_do_nothing())
@@ -134,11 +127,17 @@ def _lease(tx: Transaction, row: Alert, now: datetime) -> bool:
     leased = tx.execute(
         update_rows(Alert)
         .where(Alert.id == row.id, Alert.sent == row.sent, or_(Alert.leased_until.is_(None), Alert.leased_until <= now))
-        .values(leased_until=now + _LEASE)
+        .values(leased_until=now + LEASE)
         .execution_options(synchronize_session=False)
     )
     assert isinstance(leased, CursorResult)
     return leased.rowcount == 1
+
+
+def _leased(tx: Transaction, due: DueMessage) -> Alert | None:
+    """Lock and return the alert of a message; None if the lease is another process's now, or the alert is deleted."""
+    query = select(Alert).where(Alert.id == due.alert, Alert.leased_until == due.leased_until)
+    return tx.scalars(query.with_for_update().execution_options(populate_existing=True)).one_or_none()
 
 
 def _channel(tx: Transaction, name: str) -> AlertChannel:

@@ -28,6 +28,8 @@ _LONGEST_WAIT = timedelta(minutes=5)
 _BETWEEN_PROBES = timedelta(minutes=1)
 _TRIAL = timedelta(seconds=30)
 """How long other runs wait for the outcome of a trial."""
+_LOST_TRIAL = timedelta(minutes=5)
+"""After so long without an outcome a published event counts as a trial no more: its run was lost, or had to wait."""
 
 
 def record_failure(tx: Transaction, server: str, error: str) -> bool:
@@ -104,7 +106,7 @@ def limit_trials(tx: Transaction, now: datetime, batches: Iterable[tuple[T, str]
 
     A server is half open when its wait is over and no run has shown yet that it works again.
     """
-    free = {row.server: not _has_trial(tx, row) for row in failing(tx) if _is_half_open(row, now)}
+    free = {row.server: not _has_trial(tx, row, now) for row in failing(tx) if _is_half_open(row, now)}
     for one, cvat in batches:
         trials = free.keys() & {cvat, STORE}
         if all(free[server] for server in trials):
@@ -116,9 +118,11 @@ def _is_half_open(row: CircuitBreaker, now: datetime) -> bool:
     return row.open_until is not None and row.open_until <= now
 
 
-def _has_trial(tx: Transaction, row: CircuitBreaker) -> bool:
-    """Return whether an event of the server's batches was published after the wait: its run is the trial."""
-    published = select(OutboxEvent.id).join(Batch).where(OutboxEvent.published_at >= row.open_until).limit(1)
+def _has_trial(tx: Transaction, row: CircuitBreaker, now: datetime) -> bool:
+    """Return whether an event of the server's batches was published lately, after the wait: its run is the trial."""
+    assert row.open_until is not None, "it is half open"
+    since = max(row.open_until, now - _LOST_TRIAL)
+    published = select(OutboxEvent.id).join(Batch).where(OutboxEvent.published_at >= since).limit(1)
     return tx.scalar(published if row.server == STORE else published.where(Batch.cvat == row.server)) is not None
 
 

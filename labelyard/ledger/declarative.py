@@ -10,6 +10,7 @@ from sqlalchemy import JSON, BigInteger, Enum, Index, Integer, LargeBinary, Meta
 from sqlalchemy.orm import DeclarativeBase
 
 from labelyard.domain.causes import Kind
+from labelyard.domain.messages import WorkKind
 from labelyard.domain.preannotation import PreannotationState
 from labelyard.domain.review import Phase, ReviewResult
 from labelyard.domain.states import BatchState, TaskState
@@ -47,6 +48,7 @@ class Table(DeclarativeBase):
         JobKind: _text_enum(JobKind, 24),
         Kind: _text_enum(Kind, 24),
         PreannotationState: _text_enum(PreannotationState),
+        WorkKind: _text_enum(WorkKind),
         # SQLite assigns ids only to INTEGER primary keys.
         int: BigInteger().with_variant(Integer, "sqlite"),
         bytes: LargeBinary(),

@@ -49,6 +49,12 @@ def unended(tx: Transaction) -> Sequence[Outage]:
     return tx.scalars(select(Outage).where(Outage.until.is_(None)).order_by(Outage.server)).all()
 
 
+def times_since(tx: Transaction, since: datetime) -> Mapping[str, int]:
+    """Return how often each server was unavailable `since` then, an outage that had begun before included."""
+    lately = Outage.until.is_(None) | (Outage.until >= since)
+    return dict(tx.execute(select(Outage.server, func.count()).where(lately).group_by(Outage.server)).tuples().all())
+
+
 def last_ended(tx: Transaction) -> Mapping[str, tuple[datetime, datetime]]:
     """Return the last outage of each server that has ended: since when and until when."""
     last = select(func.max(Outage.until)).where(Outage.until.is_not(None)).group_by(Outage.server)

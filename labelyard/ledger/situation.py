@@ -6,14 +6,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 
 from labelyard.domain.attention import ExpectedObjects, OpenProblem, Outage, QuarantinedObject, Situation
+from labelyard.domain.causes import Kind
 from labelyard.domain.deadlines import STAGES, BatchAtWork, JobAtWork
 from labelyard.domain.objects import s3_url
 from labelyard.domain.states import WITHOUT_A_RUN, BatchState
 from labelyard.domain.tasks import JobStatus
-from labelyard.ledger import breakers, datasets, dead_letters, outages, problems, quality
+from labelyard.ledger import breakers, datasets, dead_letters, messages, outages, problems, quality
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.review_tables import Review
 from labelyard.ledger.tables import Batch, Dataset, History, Job, Object, OutboxEvent, Task
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _EventTimes: TypeAlias = tuple[datetime, datetime | None]
 """When an event was written, and when it was published."""
+_Conditions: TypeAlias = Sequence[ColumnElement[bool]]
 NOT_COLLECTED = "not collected"
 """The history's word for a task that cannot be read."""
 _FORGOTTEN = (BatchState.CANCELLED, BatchState.ARCHIVED)
@@ -40,7 +42,7 @@ def read_situation(tx: Transaction, dataset: str | None = None) -> Situation:
     paused = _paused(tx, dataset)
     return Situation(
         at=tx.now,
-        batches=_at_work(tx, dataset),
+        batches=_at_work(tx, [Batch.dataset == dataset] if dataset else []),
         deadlines={spec.name: spec.deadlines.deadlines() for spec in specs},
         outages=_outages(tx, {spec.cvat for spec in specs} if dataset else None),
         quarantined=_quarantined(tx, dataset),
@@ -49,15 +51,40 @@ def read_situation(tx: Transaction, dataset: str | None = None) -> Situation:
         paused=paused,
         expected=list(_expected(tx, [spec for spec in specs if spec.name not in paused])),
         problems=[
-            OpenProblem(row.kind, row.name, row.dataset, row.what, row.next_step, row.since)
-            for row in problems.present(tx)
-            if not dataset or row.dataset == dataset
+            *(
+                OpenProblem(row.kind, row.name, row.dataset, row.what, row.next_step, row.since)
+                for row in problems.present(tx)
+                if not dataset or row.dataset == dataset
+            ),
+            *([] if dataset else _not_reached(tx)),
         ],
     )
 
 
-def _at_work(tx: Transaction, dataset: str | None) -> Sequence[BatchAtWork]:
-    """Return every batch that is closed and not exported, that failed, or that has an error or a warning."""
+def _not_reached(tx: Transaction) -> Iterator[OpenProblem]:
+    """Yield the people whose channel refused their messages several times in a row."""
+    for row in messages.not_reached(tx):
+        what = f"{row.person} gets no messages about work: {row.error}"
+        yield OpenProblem(Kind.NOT_REACHED, row.person, None, what, "labelyard doctor", row.failing_since or tx.now)
+
+
+def situation_of_batch(tx: Transaction, batch: Batch) -> Situation:
+    """Return what decides whether one batch is late or needs a person. Raises NotFound."""
+    spec = datasets.spec(tx, batch.dataset)
+    return Situation(
+        at=tx.now,
+        batches=_at_work(tx, [Batch.id == batch.id]),
+        deadlines={spec.name: spec.deadlines.deadlines()},
+        outages=_outages(tx, {batch.cvat or spec.cvat}),
+        paused=_paused(tx, spec.name),
+    )
+
+
+def _at_work(tx: Transaction, of_it: _Conditions) -> Sequence[BatchAtWork]:
+    """Return every batch that is closed and not exported, that failed, or that has an error or a warning.
+
+    `of_it` are conditions on the batch, here and below.
+    """
     shown = or_(
         Batch.state.in_((*STAGES, BatchState.FAILED)),
         (Batch.error.is_not(None) | Batch.warning.is_not(None)) & Batch.state.not_in(_FORGOTTEN),
@@ -65,12 +92,12 @@ def _at_work(tx: Transaction, dataset: str | None) -> Sequence[BatchAtWork]:
     query = (
         select(Batch, Task.url)
         .outerjoin(Task, (Task.batch_id == Batch.id) & (Task.state != "abandoned"))
-        .where(shown)
+        .where(shown, *of_it)
         .order_by(Batch.dataset, Batch.number)
     )
-    rows = tx.execute(query.where(Batch.dataset == dataset) if dataset else query).all()
-    jobs, closings, unread = _jobs_of(tx, dataset), _last_closings(tx, dataset), _not_collected(tx)
-    events = _events_of_backfills(tx, dataset)
+    rows = tx.execute(query).all()
+    jobs, closings, unread = _jobs_of(tx, of_it), _last_closings(tx, of_it), _not_collected(tx, of_it)
+    events = _events_of_backfills(tx, of_it)
     return [
         _batch(
             row,
@@ -102,43 +129,45 @@ def _batch(
     )  # fmt: skip
 
 
-def _last_closings(tx: Transaction, dataset: str | None) -> Mapping[str, datetime]:
+def _last_closings(tx: Transaction, of_it: _Conditions) -> Mapping[str, datetime]:
     """Return when each batch whose task is being made was closed, for the last time if a task was made again."""
     query = (
         select(History.batch_id, func.max(History.at))
         .join(Batch, Batch.id == History.batch_id)
         .where(Batch.state.in_((BatchState.CREATED, BatchState.UPLOADED)), History.what == BatchState.CLOSED.value)
-        .group_by(History.batch_id)
-    )
-    rows = tx.execute(query.where(Batch.dataset == dataset) if dataset else query)
-    return {batch: at for batch, at in rows if batch is not None}
-
-
-def _events_of_backfills(tx: Transaction, dataset: str | None) -> Mapping[str, Sequence[_EventTimes]]:
-    """Return the events of each backfilled batch that is not uploaded yet: they are published when it is its turn."""
-    query = (
-        select(OutboxEvent.batch_id, OutboxEvent.written_at, OutboxEvent.published_at)
-        .join(Batch, Batch.id == OutboxEvent.batch_id)
-        .where(Batch.backfill, Batch.state.in_((BatchState.CLOSED, BatchState.CREATED, BatchState.UPLOADED)))
-    )
-    found: dict[str, list[_EventTimes]] = {}
-    for batch, written_at, published_at in tx.execute(query.where(Batch.dataset == dataset) if dataset else query):
-        found.setdefault(batch, []).append((written_at, published_at))
-    return found
-
-
-def _not_collected(tx: Transaction) -> Mapping[str, datetime]:
-    """Return since when the task of each batch whose task cannot be read is so."""
-    query = (
-        select(History.batch_id, func.max(History.at))
-        .join(Batch, Batch.id == History.batch_id)
-        .where(Batch.state.in_(WITHOUT_A_RUN), Batch.error.is_not(None), History.what == NOT_COLLECTED)
+        .where(*of_it)
         .group_by(History.batch_id)
     )
     return {batch: at for batch, at in tx.execute(query) if batch is not None}
 
 
-def _jobs_of(tx: Transaction, dataset: str | None) -> Mapping[str, Sequence[JobAtWork]]:
+def _events_of_backfills(tx: Transaction, of_it: _Conditions) -> Mapping[str, Sequence[_EventTimes]]:
+    """Return the events of each backfilled batch that is not uploaded yet: they are published when it is its turn."""
+    query = (
+        select(OutboxEvent.batch_id, OutboxEvent.written_at, OutboxEvent.published_at)
+        .join(Batch, Batch.id == OutboxEvent.batch_id)
+        .where(Batch.backfill, Batch.state.in_((BatchState.CLOSED, BatchState.CREATED, BatchState.UPLOADED)))
+        .where(*of_it)
+    )
+    found: dict[str, list[_EventTimes]] = {}
+    for batch, written_at, published_at in tx.execute(query):
+        found.setdefault(batch, []).append((written_at, published_at))
+    return found
+
+
+def _not_collected(tx: Transaction, of_it: _Conditions) -> Mapping[str, datetime]:
+    """Return since when the task of each batch whose task cannot be read is so."""
+    query = (
+        select(History.batch_id, func.max(History.at))
+        .join(Batch, Batch.id == History.batch_id)
+        .where(Batch.state.in_(WITHOUT_A_RUN), Batch.error.is_not(None), History.what == NOT_COLLECTED)
+        .where(*of_it)
+        .group_by(History.batch_id)
+    )
+    return {batch: at for batch, at in tx.execute(query) if batch is not None}
+
+
+def _jobs_of(tx: Transaction, of_it: _Conditions) -> Mapping[str, Sequence[JobAtWork]]:
     """Return the jobs of each batch that people label; instead of a job with replicas these, until they are merged."""
     columns = (
         Job.batch_id,
@@ -155,11 +184,11 @@ def _jobs_of(tx: Transaction, dataset: str | None) -> Mapping[str, Sequence[JobA
         select(*columns, Review.problem, Review.since)
         .join(Batch, Batch.id == Job.batch_id)
         .outerjoin(Review, Review.job_id == Job.id)
-        .where(Batch.state == BatchState.ASSIGNED)
+        .where(Batch.state == BatchState.ASSIGNED, *of_it)
     )
     replicas = quality.unmerged_replicas(tx)
     found: dict[str, list[JobAtWork]] = {}
-    for job in tx.execute(query.where(Batch.dataset == dataset) if dataset else query):
+    for job in tx.execute(query):
         frames = job.stop_frame - job.start_frame + 1
         people = replicas.get((job.batch_id, job.server_id), [(job.server_id, job.assignee, job.status)])
         problem, since = job.problem or "", job.since if job.problem else None

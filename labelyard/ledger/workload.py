@@ -15,6 +15,7 @@ from labelyard.domain.review import Phase, ReviewResult
 from labelyard.domain.states import INGESTING, BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.domain.throughput import DoneJob
+from labelyard.ledger import messages
 from labelyard.ledger.alert_tables import Problem
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.measures import UNFINISHED
@@ -43,6 +44,14 @@ class Backlog:
     """How many batches are in each state, finished ones too."""
     datasets: Mapping[str, int]
     """The objects by dataset; those without any are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """How many objects of batches were registered in a time, and how many of them are quarantined now."""
+
+    objects: int
+    quarantined: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +104,15 @@ def arrivals(tx: Transaction, edges: Sequence[datetime], dataset: str | None) ->
     ]
 
 
-def arrived(tx: Transaction, since: datetime, dataset: str | None) -> Mapping[str, int]:
+def arrived(tx: Transaction, since: datetime, dataset: str | None) -> Mapping[str, Arrived]:
     """Return how many objects of batches were registered since then, by dataset."""
-    query = select(Object.dataset, func.count()).where(Object.registered_at >= since, Object.batch_id.is_not(None))
-    of_it = query.where(Object.dataset == dataset) if dataset else query
-    return dict(tx.execute(of_it.group_by(Object.dataset)).tuples().all())
+    query = (
+        select(Object.dataset, func.count(), func.count(Object.quarantine_reason))
+        .where(Object.registered_at >= since, Object.batch_id.is_not(None))
+        .group_by(Object.dataset)
+    )
+    rows = tx.execute(query.where(Object.dataset == dataset) if dataset else query)
+    return {name: Arrived(objects, quarantined) for name, objects, quarantined in rows}
 
 
 def openings(tx: Transaction, edges: Sequence[datetime], dataset: str | None) -> Sequence[int]:
@@ -150,15 +163,20 @@ def without_jobs(tx: Transaction, dataset: str | None) -> Mapping[tuple[str, int
     return {(name, number): images for name, number, images in rows}
 
 
-def newest(tx: Transaction, dataset: str, limit: int = 10) -> Sequence[NewestBatch]:
-    """Return the newest batches of a dataset, the newest first."""
+def newest(tx: Transaction, dataset: str | None, limit: int = 10) -> Sequence[NewestBatch]:
+    """Return the newest batches of a dataset, or of all, the newest first."""
     left_out = (
         select(func.count())
         .where(Object.batch_id == Batch.id, Object.quarantine_reason.is_not(None), Object.upload_name.is_(None))
         .scalar_subquery()
     )
-    query = select(Batch.id, Batch.state, Batch.objects - left_out).where(Batch.dataset == dataset)
-    rows = tx.execute(query.order_by(Batch.number.desc()).limit(limit))
+    # The objects are counted for the batches that are shown, not for all that are sorted.
+    order = Batch.opened_at.desc(), Batch.number.desc(), Batch.id
+    shown = select(Batch.id).order_by(*order).limit(limit)
+    found = (shown.where(Batch.dataset == dataset) if dataset else shown).subquery()
+    rows = tx.execute(
+        select(Batch.id, Batch.state, Batch.objects - left_out).join(found, found.c.id == Batch.id).order_by(*order)
+    )
     return [NewestBatch(batch, state.value, objects) for batch, state, objects in rows]
 
 
@@ -223,7 +241,7 @@ class Marker:
     dead_letters: int
     errors: int
     problems: str
-    """Of those that concern no single batch: how many, and since when the newest."""
+    """Of those that concern no single batch: how many, and since when the newest; and of people who are not reached."""
     objects: int
     """The id of the newest object, 0 before the first."""
 
@@ -247,7 +265,7 @@ def marker(tx: Transaction) -> Marker:
         outages=begun + ended,
         dead_letters=letters or 0,
         errors=errors or 0,
-        problems=f"{problems} {newest.isoformat() if newest else '-'}",
+        problems=f"{problems} {newest.isoformat() if newest else '-'} {len(messages.not_reached(tx))}",
         objects=tx.scalar(select(func.max(Object.id))) or 0,
     )
 

@@ -1,4 +1,4 @@
-"""`labelyard apply`: store dataset files, and carry out a plan step by step.
+"""`labelyard apply DATASET`: carry out a plan step by step.
 
 What a plan saw is compared again before each step. Where it has changed, nothing more is done.
 """
@@ -6,18 +6,19 @@ What a plan saw is compared again before each step. Where it has changed, nothin
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from labelyard.config import DatasetSpec
 from labelyard.context import Context
 from labelyard.cvat import Cvat
 from labelyard.domain.plan import Action, Difference
 from labelyard.domain.plan_tasks import WITH_TASK
+from labelyard.domain.progress import OnProgress, unseen
 from labelyard.domain.states import BatchState
-from labelyard.errors import InputError, LabelyardError, PlanOutdated
-from labelyard.ledger import Transaction, batches, datasets, jobs, tasks
-from labelyard.operations.plan import Schedules, plan_file, survey_again
+from labelyard.errors import LabelyardError, PlanOutdated
+from labelyard.ledger import batches, datasets, jobs, tasks
+from labelyard.operations.dataset_files import require_no_loss
+from labelyard.operations.plan import Schedules, survey_again
 from labelyard.operations.reassign import leavers, reassign_in_batch
 from labelyard.pipeline.acquire_batch import BatchLease, acquire_batch
 from labelyard.pipeline.assign_jobs import assign_jobs
@@ -36,34 +37,13 @@ class Applied:
     stopped: tuple[Difference, PlanOutdated] | None = None
 
 
-@dataclass(frozen=True)
-class Stored:
-    """A dataset file in the ledger: its version, whether that is new, and what it has changed."""
-
-    version: int
-    is_new: bool
-    differences: Sequence[Difference]
-
-
-def require_no_loss(steps: Iterable[Difference], *, allow_loss: bool) -> None:
-    """Raise InputError if a step loses work of annotators and nobody has allowed it. Nothing is done then."""
-    losing = [one for one in steps if one.loses]
-    if losing and not allow_loss:
-        lines = [f"{one.dataset}: {one.where}: {one.what or one.action}: loses {one.loses}" for one in losing]
-        next_step = "look at it with labelyard plan; if it is meant so: labelyard apply --allow-loss"
-        raise InputError("\n".join([*lines, "nothing was applied"]), next_step=next_step)
-
-
-def store_file(tx: Transaction, spec: DatasetSpec, *, allow_loss: bool = False) -> Stored:
-    """Store a dataset file as the next version, unless it says the same. Raises InputError for a loss."""
-    differences = plan_file(tx, spec)
-    require_no_loss(differences, allow_loss=allow_loss)
-    version, is_new = datasets.apply(tx, spec)
-    return Stored(version, is_new, differences)
-
-
 def carry_out(
-    context: Context, steps: Sequence[Difference], schedules: Schedules | None = None, *, allow_loss: bool = False
+    context: Context,
+    steps: Sequence[Difference],
+    schedules: Schedules | None = None,
+    *,
+    allow_loss: bool = False,
+    on_progress: OnProgress = unseen,
 ) -> Applied:
     """Carry out the steps of a plan. A failure stops only itself; a plan that is outdated stops everything after it.
 
@@ -72,7 +52,9 @@ def carry_out(
     """
     require_no_loss(steps, allow_loss=allow_loss)
     applied = Applied()
-    for step in (one for one in steps if one.action is not Action.REPORT):
+    to_do = [one for one in steps if one.action is not Action.REPORT]
+    for number, step in enumerate(to_do):
+        on_progress("applying the plan", number, len(to_do))
         try:
             _carry_out(context, step, schedules)
         except PlanOutdated as outdated:

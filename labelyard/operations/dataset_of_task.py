@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from labelyard.annotations.account import Account, count_kinds
-from labelyard.annotations.content import FrameObject, Image
+from labelyard.annotations.content import FrameObject, Image, Kind
 from labelyard.annotations.selection import select
 from labelyard.config.fields import unknown_choice
 from labelyard.cvat import Cvat
@@ -27,6 +27,28 @@ STEM = "instances"
 
 
 @dataclass(frozen=True)
+class LeftOutObjects:
+    """Objects that are not in the file, and why."""
+
+    kind: Kind
+    count: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class WrittenDataset:
+    """The files of a task's dataset, with counts by kind of shape; tracks are expanded to their frames."""
+
+    task: int
+    frames: int
+    drawn: Mapping[Kind, int]
+    in_file: Mapping[Kind, int]
+    left_out: Sequence[LeftOutObjects]
+    files: Sequence[Path]
+    warnings: Sequence[str]
+
+
+@dataclass(frozen=True)
 class TaskDataset:
     """The files of a dataset, and what became of everything that was drawn in its task."""
 
@@ -36,20 +58,20 @@ class TaskDataset:
     files: tuple[Path, ...]
     warnings: tuple[str, ...]
 
-    def document(self) -> dict[str, Any]:
-        """Return it as JSON values: counts by kind of shape, tracks expanded to their frames."""
-        left_out: Counter[tuple[str, str]] = Counter()
+    def document(self) -> WrittenDataset:
+        """Return it as `labelyard cvat dataset --json` prints it."""
+        left_out: Counter[tuple[Kind, str]] = Counter()
         for one in self.account.left_out:
             left_out[one.kind, one.reason] += one.count
-        return {
-            "task": self.task,
-            "frames": self.frames,
-            "drawn": count_kinds(self.account.drawn),
-            "in_file": count_kinds(self.account.in_file),
-            "left_out": [{"kind": kind, "count": count, "reason": why} for (kind, why), count in left_out.items()],
-            "files": [str(file) for file in self.files],
-            "warnings": list(self.warnings),
-        }
+        return WrittenDataset(
+            task=self.task,
+            frames=self.frames,
+            drawn=count_kinds(self.account.drawn),
+            in_file=count_kinds(self.account.in_file),
+            left_out=[LeftOutObjects(kind, count, why) for (kind, why), count in left_out.items()],
+            files=self.files,
+            warnings=self.warnings,
+        )
 
 
 def write_dataset_of_task(

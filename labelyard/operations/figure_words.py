@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta, tzinfo
 
 from labelyard.domain.causes import Kind
-from labelyard.domain.deadlines import LateBatch, stage_words
 from labelyard.escaping import printable
 from labelyard.ledger.workload import Verdicts
-from labelyard.operations.figures import Figures, Period, PersonFigures, ServerFigures, late_groups
+from labelyard.operations.figures import Figures, Period, PersonFigures, late_groups
 from labelyard.operations.foresee import forecast_words
-from labelyard.operations.moments import moment, moment_and_zone
+from labelyard.operations.late_words import due, waits_for
+from labelyard.operations.moments import moment, moment_and_zone, second_or_day
 from labelyard.operations.review_facts import progress_words
+from labelyard.operations.server_figures import ServerFigures
 
-_DAY = timedelta(days=1)
 _BATCHES_SHOWN, _PEOPLE_SHOWN = 5, 8
 _NOT_IN_PROBLEMS = (
     Kind.SOURCE,
@@ -22,6 +21,7 @@ _NOT_IN_PROBLEMS = (
     Kind.QUEUE,
     Kind.AUTOMATION,
     Kind.HOUSEKEEPING,
+    Kind.NOT_REACHED,
     Kind.NOBODY,
     Kind.REVIEW,
 )
@@ -38,10 +38,27 @@ def count(number: int, noun: str, plural: str = "s") -> str:
     return f"{number:,} {noun}{'' if number == 1 else plural}"
 
 
-def due(late: LateBatch, seen: Figures) -> str:
-    """Return when a late batch was due, and how many days ago if that is long."""
-    over = seen.at - late.due
-    return f"due {moment(late.due, seen.zone)}" + (f" ({over.days} days ago)" if over >= 2 * _DAY else "")
+def outage(one: ServerFigures, seen: Figures) -> str:
+    """Return when a server was down last, or since when it is, and how often today: "03:01:29 to 03:02:03, once today".
+
+    It is "" if no outage is known.
+    """
+    if one.since is None:
+        return ""
+    changed = second_or_day(one.since, seen.at, seen.zone)
+    often = f", {one.times_today} times today" if one.times_today > 1 else ""
+    if not one.up:
+        return f"since {changed}{often}"
+    began = second_or_day(one.was_down_since or one.since, seen.at, seen.zone)
+    return f"{began} to {changed}{often or (', once today' if one.times_today else '')}"
+
+
+def short_number(number: float) -> str:
+    """Return a number in at most four characters: "999", "1.2k", "85k"; "" for none."""
+    for unit, size in (("M", 1_000_000), ("k", 1_000)):
+        if number >= 0.9995 * size:
+            return f"{number / size:.1f}{unit}" if number < 9.95 * size else f"{number / size:.0f}{unit}"
+    return f"{number:.0f}" if number else ""
 
 
 def waiting(seen: Figures) -> str:
@@ -73,7 +90,7 @@ def lines(seen: Figures) -> Iterator[str]:
             yield f"{about}{printable(cause.what)}\n  next: {printable(cause.next_step)}"
     yield from _periods(seen)
     if found.objects_hour:
-        yield f"arrived in the last hour: {count(found.objects_hour, 'image')}"
+        yield f"arrived in the last hour: {count(found.objects_hour, 'file')}"
     if text := waiting(seen):
         yield f"not exported yet: {text}"
         yield f"forecast: {forecast(seen)}"
@@ -85,7 +102,7 @@ def lines(seen: Figures) -> Iterator[str]:
         yield f"review: {found_reviews}"
     if seen.finished.batches:
         yield f"finished: {_finished(seen)}"
-    yield from (line for one in seen.servers if (line := _server(one, seen.zone)))
+    yield from (line for one in seen.servers if (line := _server(one, seen)))
 
 
 def _periods(seen: Figures) -> Iterator[str]:
@@ -101,7 +118,8 @@ def _periods(seen: Figures) -> Iterator[str]:
 def period_rows(period: Period) -> Sequence[tuple[str, int]]:
     """Return what is counted of today or of a week, with its number."""
     return (
-        ("images arrived", period.arrived),
+        ("files arrived", period.arrived),
+        ("files quarantined", period.quarantined),
         ("batches opened", period.opened),
         ("images labelled", period.labelled),
         ("jobs rejected", period.rejected),
@@ -158,11 +176,10 @@ def _name(verdicts: Verdicts, named: Callable[[str], str]) -> str:
 
 
 def _late(seen: Figures) -> Iterator[str]:
-    for (stage, people), members in late_groups(seen.late).items():
-        names = ", ".join(f"{one.id} {due(one, seen)}" for one in members[:_BATCHES_SHOWN])
+    for members in late_groups(seen.late):
+        names = ", ".join(f"{one.id} {due(one, seen.at, seen.zone)}" for one in members[:_BATCHES_SHOWN])
         more = f" and {len(members) - _BATCHES_SHOWN} more" if len(members) > _BATCHES_SHOWN else ""
-        who = f" with {', '.join(printable(name) or 'nobody' for name in people)}" if people else ""
-        yield f"{stage_words(stage)}{who}: {names}{more}"
+        yield f"{names}{more}: {waits_for(members, printable)}\n  next: {printable(members[0].next_step)}"
 
 
 def _person(one: PersonFigures) -> str:
@@ -181,9 +198,9 @@ def _finished(seen: Figures) -> str:
     return f"{count(seen.finished.images, 'image')}, {count(total, 'annotation')}{releases}"
 
 
-def _server(one: ServerFigures, zone: tzinfo) -> str:
-    """Return a line about a server that is down; "" for one that is up."""
+def _server(one: ServerFigures, seen: Figures) -> str:
+    """Return a line about a server that is down or was down today; "" for any other."""
     if one.up or one.since is None:
-        return ""
+        return f"{one.name} was down {outage(one, seen)}" if one.times_today else ""
     held = f"; waiting for it: {one.waiting}" if one.waiting else ""
-    return f"{one.name} is down since {moment_and_zone(one.since, zone)}{held}"
+    return f"{one.name} is down since {moment_and_zone(one.since, seen.zone)}{held}"

@@ -9,10 +9,10 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import pairwise
 from typing import Any
 
-from labelyard.domain.attention import Outage, causes, stopped_batches, verdict
-from labelyard.domain.causes import Cause, counted
-from labelyard.domain.deadlines import BatchAtWork, LateBatch, Stage
-from labelyard.domain.states import INGESTING, BatchState
+from labelyard.domain.attention import causes, stopped_batches
+from labelyard.domain.causes import Cause
+from labelyard.domain.deadlines import LateBatch, Stage
+from labelyard.domain.headline import verdict
 from labelyard.domain.throughput import (
     DAYS_MEASURED,
     Day,
@@ -22,13 +22,14 @@ from labelyard.domain.throughput import (
     midnights,
     monday,
 )
-from labelyard.ledger import Ledger, breakers, datasets, finished, outages, outbox, workload
+from labelyard.ledger import Ledger, datasets, finished, workload
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.finished import Finished, FinishedBatch, LastRelease
 from labelyard.ledger.review_progress import ReviewProgress, reviews_in_progress
 from labelyard.ledger.situation import read_situation
-from labelyard.ledger.workload import Backlog, JobRecord, NewestBatch, Verdicts
+from labelyard.ledger.workload import Arrived, Backlog, JobRecord, NewestBatch, Verdicts
 from labelyard.operations.foresee import Forecast, forecast
+from labelyard.operations.server_figures import ServerFigures, servers
 
 NOBODY = ""
 """The name under which jobs without an assignee are counted."""
@@ -50,7 +51,9 @@ class Period:
 
     since: datetime
     arrived: int
-    """Images."""
+    """Files, quarantined ones included."""
+    quarantined: int
+    """Those of them that are quarantined now."""
     opened: int
     """Batches."""
     labelled: int
@@ -69,7 +72,7 @@ class Period:
 
 @dataclass(frozen=True)
 class DatasetFigures:
-    """The images of a dataset: those that arrived and that were exported, and those that are not exported yet."""
+    """The files of a dataset that arrived, and its images that were exported, or are not exported yet."""
 
     name: str
     arrived_today: int
@@ -110,20 +113,6 @@ class ReviewFigures:
 
 
 @dataclass(frozen=True)
-class ServerFigures:
-    """A server: since when it is up (None: no outage is known) or down, its last error, and what waits for it."""
-
-    name: str
-    up: bool
-    since: datetime | None
-    error: str
-    waiting: str
-    """Such as "3 batches"; empty when nothing waits."""
-    was_down_since: datetime | None = None
-    """Of a server that is up: when its last outage began."""
-
-
-@dataclass(frozen=True)
 class Figures:
     """How things stand; times are UTC, days those of `zone`, images are counted as they are registered and exported."""
 
@@ -156,7 +145,7 @@ class Figures:
     """The addresses in CVAT of the batches that are named."""
     reviews: ReviewFigures = ReviewFigures()
     newest: Sequence[NewestBatch] = ()
-    """Of one dataset: its newest batches."""
+    """The newest batches, the newest first."""
 
     def document(self) -> dict[str, Any]:
         """Return them as JSON values; each cause has also its words, and whether it asks to act and has an alert."""
@@ -199,7 +188,7 @@ def figures(tx: Transaction, dataset: str | None = None, zone: tzinfo = UTC) -> 
         people=list(_people(jobs, today, week)),
         finished=finished.total(done),
         releases=finished.last_releases(tx, dataset),
-        servers=list(_servers(tx, cvats, down, seen.batches, everything=dataset is None)),
+        servers=list(servers(tx, cvats, down, seen.batches, today, everything=dataset is None)),
         forecast=forecast(tx, specs, everywhere, days, zone),
         days=days,
         zone=zone,
@@ -208,35 +197,8 @@ def figures(tx: Transaction, dataset: str | None = None, zone: tzinfo = UTC) -> 
         reviews=_reviews(
             jobs, workload.verdicts(tx, measured_since, dataset), reviews_in_progress(tx, dataset=dataset)
         ),
-        newest=workload.newest(tx, dataset) if dataset else (),
+        newest=workload.newest(tx, dataset),
     )
-
-
-def _servers(
-    tx: Transaction, cvats: Sequence[str], down: Sequence[Outage], batches: Sequence[BatchAtWork], *, everything: bool
-) -> Iterator[ServerFigures]:
-    ended, unavailable = outages.last_ended(tx), {one.server: one for one in down}
-    names = [*cvats, breakers.STORE, *((outages.QUEUE, outages.PREFECT) if everything else ())]
-    for name in dict.fromkeys([*names, *unavailable]):
-        outage, (began, over) = unavailable.get(name), ended.get(name, (None, None))
-        yield ServerFigures(
-            name=breakers.server_label(name),
-            up=outage is None,
-            since=outage.since if outage else over,
-            error=outage.error if outage else "",
-            waiting=_waiting_for(tx, name, batches) if outage else "",
-            was_down_since=None if outage else began,
-        )
-
-
-def _waiting_for(tx: Transaction, server: str, batches: Sequence[BatchAtWork]) -> str:
-    if server == outages.QUEUE:
-        return "new files; the sweep finds them meanwhile"
-    if server == outages.PREFECT:
-        return counted(outbox.waiting(tx)[0], "event", "events")
-    without_people = (*INGESTING, BatchState.COMPLETED)
-    held = [one for one in batches if one.state in without_people and server in (one.cvat, breakers.STORE)]
-    return counted(len(held), "batch", "batches")
 
 
 def _arriving(tx: Transaction, now: datetime, dataset: str | None, waiting: Backlog) -> Arriving:
@@ -249,7 +211,7 @@ def _period(
     tx: Transaction,
     since: datetime,
     dataset: str | None,
-    arrived: Mapping[str, int],
+    arrived: Mapping[str, Arrived],
     jobs: Sequence[JobRecord],
     done: Sequence[FinishedBatch],
 ) -> Period:
@@ -257,7 +219,8 @@ def _period(
     [opened] = workload.openings(tx, (since, tx.now + _DAY), dataset)
     return Period(
         since=since,
-        arrived=sum(arrived.values()),
+        arrived=sum(one.objects for one in arrived.values()),
+        quarantined=sum(one.quarantined for one in arrived.values()),
         opened=opened,
         labelled=sum(one.images for one in jobs if one.is_done and one.since >= since),
         verdicts=workload.verdicts(tx, since, dataset),
@@ -267,8 +230,8 @@ def _period(
 
 
 def _datasets(
-    arrived_today: Mapping[str, int],
-    arrived_week: Mapping[str, int],
+    arrived_today: Mapping[str, Arrived],
+    arrived_week: Mapping[str, Arrived],
     done: Sequence[FinishedBatch],
     today: datetime,
     week: datetime,
@@ -283,8 +246,8 @@ def _datasets(
     yield from (
         DatasetFigures(
             name,
-            arrived_today.get(name, 0),
-            arrived_week.get(name, 0),
+            arrived_today[name].objects if name in arrived_today else 0,
+            arrived_week[name].objects if name in arrived_week else 0,
             exported_today[name],
             exported_week[name],
             waiting.datasets.get(name, 0),
@@ -338,9 +301,9 @@ def _person(name: str, records: Sequence[JobRecord], today: datetime, week: date
     )
 
 
-def late_groups(late: Sequence[LateBatch]) -> Mapping[tuple[Stage, tuple[str, ...]], Sequence[LateBatch]]:
-    """Return the late batches by what they wait for and by whom, the most overdue group first."""
-    groups: dict[tuple[Stage, tuple[str, ...]], list[LateBatch]] = {}
+def late_groups(late: Sequence[LateBatch]) -> Sequence[Sequence[LateBatch]]:
+    """Return the late batches of a dataset that wait for the same and the same people together, most overdue first."""
+    groups: dict[tuple[str, Stage, tuple[str, ...]], list[LateBatch]] = {}
     for one in late:
-        groups.setdefault((one.stage, one.people), []).append(one)
-    return groups
+        groups.setdefault((one.dataset, one.stage, one.people), []).append(one)
+    return list(groups.values())

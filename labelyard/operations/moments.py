@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 
 def moment(at: datetime, zone: tzinfo) -> str:
@@ -26,6 +26,18 @@ def day_or_time(at: datetime, now: datetime, zone: tzinfo) -> str:
     """Return the time of a moment of today, else its day: "08:15", "29 Nov"."""
     local = at.astimezone(zone)
     return f"{local:%H:%M}" if local.date() == now.astimezone(zone).date() else f"{local.day} {local:%b}"
+
+
+def rewritten_by(at: datetime, every: timedelta, zone: tzinfo) -> str:
+    """Return how a reader sees that a page is old, which is written `every` so often at least and was written `at`."""
+    latest = at + every + timedelta(minutes=1)  # times are shown without their seconds
+    return f"If it is past {moment_and_zone(latest, zone)}, it is not updated any more"
+
+
+def second_or_day(at: datetime, now: datetime, zone: tzinfo) -> str:
+    """Return a moment to the second, with its day unless that is today: "08:15:02", "Sun 29 Nov 08:15:02"."""
+    local = at.astimezone(zone)
+    return f"{local:%H:%M:%S}" if local.date() == now.astimezone(zone).date() else f"{day(at, zone)} {local:%H:%M:%S}"
 
 
 def time_of_day(at: datetime, zone: tzinfo) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from labelyard.domain.learned_work import Learned
 from labelyard.domain.throughput import DAYS_MEASURED, images_per_hour, measured_times
-from labelyard.ledger import Ledger, absences, datasets, work_history, workload
+from labelyard.ledger import Ledger, absences, datasets, messages, work_history, workload
 from labelyard.ledger.people import ReviewedWork, annotations_of_whole_batches, reviewed_work
 from labelyard.ledger.workload import JobRecord
 
@@ -47,11 +47,25 @@ class PersonInDataset:
 
 
 @dataclass(frozen=True)
+class RefusedMessages:
+    """A person whose channel did not accept the last message about their work."""
+
+    person: str
+    error: str
+    failures: int
+    """How often in a row."""
+    next_try: datetime | None
+    """The earliest time of the next one."""
+
+
+@dataclass(frozen=True)
 class People:
     """The figures of all people who have work, or did some since then."""
 
     since: datetime
     people: Sequence[PersonInDataset]
+    not_reached: Sequence[RefusedMessages] = ()
+    """Of all datasets."""
 
 
 def read_people(ledger: Ledger, dataset: str | None = None, since: datetime | None = None) -> People:
@@ -67,6 +81,11 @@ def read_people(ledger: Ledger, dataset: str | None = None, since: datetime | No
         reviewed = reviewed_work(tx, begin, dataset)
         drawn = annotations_of_whole_batches(tx, begin, dataset)
         away, learned = absences.current(tx), work_history.read(tx)[0].learned
+        not_reached = [
+            RefusedMessages(row.person, row.error, row.failures, row.not_before)
+            for row in messages.channels(tx).values()
+            if row.error and row.absent_since is None
+        ]
     by_person: dict[str, list[JobRecord]] = defaultdict(list)
     for record in records:
         by_person[record.assignee or ""].append(record)
@@ -75,7 +94,7 @@ def read_people(ledger: Ledger, dataset: str | None = None, since: datetime | No
     for person in sorted({name for name, _ in known if name}):
         names = sorted(dataset for name, dataset in known if name == person)
         found += _in_datasets(person, names, by_person[person], reviewed, drawn, learned, is_away=person in away)
-    return People(begin, found)
+    return People(begin, found, not_reached)
 
 
 def _in_datasets(

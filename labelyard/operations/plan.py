@@ -1,7 +1,4 @@
-"""`labelyard plan`: compare what is declared with ledger, bucket, CVAT and Prefect. Nothing is changed.
-
-A dataset file is compared with the version in the ledger; a dataset, as the ledger has it, with everything else.
-"""
+"""`labelyard plan DATASET`: compare a dataset, as the ledger has it, with bucket, CVAT and Prefect."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from typing import Any, Protocol
+from typing import Protocol
 
 from labelyard.config import DatasetSpec
 from labelyard.context import Context
@@ -23,20 +20,18 @@ from labelyard.domain.plan import (
     Sign,
     Topic,
     plan_accounts,
-    plan_labels,
     plan_objects,
-    plan_people,
     plan_project,
-    plan_settings,
 )
 from labelyard.domain.plan_tasks import GivenName, RecordedTask, plan_tasks
+from labelyard.domain.progress import OnProgress, unseen
 from labelyard.domain.reassignment import Leaver
 from labelyard.domain.schedules import Timing, Verb
 from labelyard.domain.states import INGESTING, BatchState, TaskState
 from labelyard.domain.task_names import task_name_pattern
 from labelyard.domain.tasks import Task
-from labelyard.errors import CvatHidden, CvatNotFound, LabelyardError, NotFound
-from labelyard.ledger import Transaction, assignments, batches, datasets, exports, objects, reviews, tasks
+from labelyard.errors import CvatHidden, CvatNotFound, LabelyardError
+from labelyard.ledger import assignments, batches, datasets, exports, objects, reviews, tasks
 from labelyard.ledger.tables import Batch, Export
 from labelyard.ledger.tables import Task as TaskRow
 from labelyard.operations.reassign import leavers
@@ -69,57 +64,12 @@ class Plan:
         return [one for one in self.differences if one.action is not Action.REPORT]
 
 
-# --- a dataset file ---------------------------------------------------------------------------------------------------
-
-
-def plan_file(tx: Transaction, spec: DatasetSpec) -> list[Difference]:
-    """Return what applying a dataset file changes in the ledger; nothing if it says what its stored version says."""
-    before = _stored_spec(tx, spec.name)
-    name, old = spec.name, before.model_dump(mode="json") if before else {}
-    labels = before.task.cvat_labels() if before else ()
-    found = [
-        *plan_labels(name, labels, spec.task.cvat_labels(), exports.drawn(tx, name)),
-        *plan_people(name, before.annotators if before else (), spec.annotators),
-    ]
-    if before is None:
-        found.insert(0, Difference(name, Topic.SETTINGS, Sign.ADD, "a new dataset", "", Action.STORE))
-    else:
-        found += plan_settings(name, _settings(old), _settings(spec.model_dump(mode="json")))
-    return found
-
-
-def _stored_spec(tx: Transaction, name: str) -> DatasetSpec | None:
-    with suppress(NotFound):
-        return datasets.spec(tx, name)
-    return None
-
-
-def _settings(document: Mapping[str, Any], path: str = "") -> dict[str, str]:
-    """Return the fields of a stored file by their paths; those that the plan compares in another way are left out."""
-    found: dict[str, str] = {}
-    for name, value in document.items():
-        where = f"{path}{name}"
-        if where in ("task.labels", "annotators"):
-            continue
-        if isinstance(value, dict):
-            found |= _settings(value, f"{where}.")
-        elif value is not None and value != "":
-            found[where] = _text(value)
-    return found
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(_text, value))}]"
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{name}: {_text(one)}' for name, one in value.items())}}}"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 # --- datasets ---------------------------------------------------------------------------------------------------------
 
 
-def plan_datasets(context: Context, names: Sequence[str], schedules: Schedules) -> Plan:
+def plan_datasets(
+    context: Context, names: Sequence[str], schedules: Schedules, on_progress: OnProgress = unseen
+) -> Plan:
     """Compare datasets, by default all, with what is there. A server that does not answer stops only its part.
 
     Raises NotFound for an unknown dataset.
@@ -134,7 +84,8 @@ def plan_datasets(context: Context, names: Sequence[str], schedules: Schedules) 
     if wanted:  # Prefect is asked once for all of them
         _add(scheduled, f"{', '.join(wanted)}: schedules", partial(schedules.compare, wanted))
     plan.not_compared |= scheduled.not_compared
-    for spec in specs:
+    for number, spec in enumerate(specs):
+        on_progress(f"comparing {spec.name}", number, len(specs))
         _add(plan, f"{spec.name}: labels", partial(_project_labels, context, spec))
         plan.differences += [one for one in scheduled.differences if one.dataset == spec.name]
         _add(plan, f"{spec.name}: people", partial(_accounts, context, spec))

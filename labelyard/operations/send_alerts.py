@@ -7,34 +7,22 @@ message comes also when Prefect or every worker is dead. A channel that does not
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Protocol
 
-from labelyard.alert_settings import ChannelSettings
 from labelyard.context import Context
-from labelyard.domain.alerts import Message
 from labelyard.domain.attention import causes
 from labelyard.domain.causes import Kind
-from labelyard.errors import AlertNotSent, LabelyardError
+from labelyard.errors import LabelyardError
 from labelyard.ledger import Transaction, alerts, outages, problems
 from labelyard.ledger.situation import read_situation
+from labelyard.operations.send_while_due import Sender, send_while_due
 from labelyard.pipeline.register_objects import forget_undeclared_sources
 from labelyard.sources.queues import open_queue
 
 _log = logging.getLogger(__name__)
-_SECONDS = 30.0
-"""How long one look may send: the next one sends the rest."""
 _FORGOTTEN_AFTER = timedelta(minutes=15)
 """What has not been met for so long is no problem any more: events are published, and queues asked, each minute."""
-
-
-class Sender(Protocol):
-    """What sending needs: orchestration/alert_channels."""
-
-    def __call__(self, channel: ChannelSettings, message: Message) -> None:
-        """Send a message. Raises AlertNotSent, without any secret."""
 
 
 def send_alerts(context: Context, send: Sender, part: str = "") -> int:
@@ -80,28 +68,18 @@ def send_if_silent(context: Context, send: Sender, since: datetime) -> int:
 
 
 def _send_due(context: Context, send: Sender) -> int:
-    sent, failed, until = 0, set[str](), time.monotonic() + _SECONDS
-    while time.monotonic() < until and (due := _acquire(context, failed)):
-        try:
-            send(context.settings.alerts.channels[due.channel], due.message)
-        except AlertNotSent as error:
-            failed.add(due.channel)
-            _log.warning("the alert channel %s: %s", due.channel, error)
-            with context.ledger.transaction() as tx:
-                alerts.record_failure(tx, due, error.what)
-        else:
-            sent += 1
-            with context.ledger.transaction() as tx:
-                alerts.record_sent(tx, due)
-    return sent
-
-
-def _acquire(context: Context, failed: set[str]) -> alerts.DueMessage | None:
     settings = context.settings.alerts
-    with context.ledger.transaction() as tx:
-        night = settings.is_quiet(tx.now)
-        quiet: Mapping[str, bool] = {name: night and not one.at_night for name, one in settings.channels.items()}
-        return alerts.acquire_due(tx, quiet, timedelta(hours=settings.remind_hours), leave_out=failed)
+
+    def acquire() -> alerts.DueMessage | None:
+        with context.ledger.transaction() as tx:
+            night = settings.is_quiet(tx.now)
+            quiet: Mapping[str, bool] = {name: night and not one.at_night for name, one in settings.channels.items()}
+            return alerts.acquire_due(tx, quiet, timedelta(hours=settings.remind_hours))
+
+    def send_to(due: alerts.DueMessage) -> None:
+        send(settings.channels[due.channel], due.message)
+
+    return send_while_due(context.ledger, acquire, send_to, alerts.record_sent, alerts.record_failure)
 
 
 def _check_queue(context: Context) -> None:

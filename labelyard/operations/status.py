@@ -128,7 +128,7 @@ def quarantined_summaries(groups: Sequence[Quarantined]) -> Iterator[str]:
     more = f"{len(groups) - _REASONS_SHOWN} more reasons; " if len(groups) > _REASONS_SHOWN else ""
     if more or any(len(group.urls) > _EXAMPLES for group in groups):
         total = sum(len(group.urls) for group in groups)
-        yield f"{more}each of the {total} quarantined objects: labelyard status --all"
+        yield f"{more}each of the {total} quarantined files: labelyard status --all"
 
 
 def _each_object(seen: Overview) -> Iterator[str]:
@@ -138,7 +138,7 @@ def _each_object(seen: Overview) -> Iterator[str]:
 
 
 def _count(urls: Sequence[str]) -> str:
-    return f"{len(urls)} object{'' if len(urls) == 1 else 's'}"
+    return f"{len(urls)} file{'' if len(urls) == 1 else 's'}"
 
 
 def some(names: Sequence[str], most: int) -> str:

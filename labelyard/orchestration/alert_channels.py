@@ -78,8 +78,9 @@ def _send_url(channel: ChannelSettings, message: Message) -> None:
     client = Apprise(asset=AppriseAsset(app_id="labelyard", app_desc="labelyard", async_mode=False))
     with _captured() as lines:
         client.add(_url(channel))
+        kind = NotifyType.WARNING if message.asks_to_act else NotifyType.INFO
         accepted = client.notify(
-            title=message.title, body=message.body, notify_type=NotifyType.WARNING, body_format=NotifyFormat.TEXT
+            title=message.title, body=message.body, notify_type=kind, body_format=NotifyFormat.TEXT
         )
     if not accepted:
         reason = _without_secrets("; ".join(lines), [_url(channel)]) or "it did not accept the message"

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, tzinfo
+from datetime import tzinfo
 from typing import Any
 
 from labelyard.annotations.corrections import Correction
-from labelyard.domain.deadlines import STAGES
 from labelyard.domain.objects import base_name, s3_url
-from labelyard.domain.quarantine import what_ends_it
 from labelyard.domain.states import WITHOUT_A_RUN, BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.ledger import batches, exports, history, jobs, preannotations, reviews, tasks
 from labelyard.ledger.database import Transaction
-from labelyard.ledger.history import HistoryEntry
 from labelyard.ledger.preannotation_tables import Preannotation
 from labelyard.ledger.review_progress import reviews_in_progress
 from labelyard.ledger.tables import Batch, Export, Job, Object, Task
@@ -22,12 +19,13 @@ from labelyard.markdown import advice, code, link, table
 from labelyard.operations.foresee import forecast_of_batch, forecast_words
 from labelyard.operations.moments import moment, moment_and_zone
 from labelyard.operations.review_facts import progress_words, verdict_words
+from labelyard.orchestration.batch_late import late_markdown
+from labelyard.orchestration.batch_life import life_markdown, runs_markdown
 from labelyard.orchestration.batch_quality import quality_markdown
 from labelyard.orchestration.page_links import OPERATIONS, PageLinks, dataset_key, job_link
+from labelyard.orchestration.quarantine_advice import quarantine_advice
 
 _MOST_OBJECTS = 200
-_MOST_EVENTS = 12
-_STATES = frozenset(state.value for state in BatchState)
 
 
 def batch_markdown(
@@ -38,22 +36,23 @@ def batch_markdown(
     Times are those of `zone`. `runs` are flow runs of the batch as Prefect's API returns them.
     """
     batch, task = batches.get(tx, batch_id), tasks.current(tx, batch_id)
-    written, entries = exports.of_batch(tx, batch_id), history.of_batch(tx, batch_id)
+    written = exports.of_batch(tx, batch_id)
     members, rows = batches.members(tx, batch_id), jobs.of_batch(tx, batch_id)
     done = sum(row.status is JobStatus.COMPLETED for row in rows)
     parts = [
         _head(batch, sum(member.quarantine_reason is not None for member in members), links, zone),
         _forecast(tx, batch, zone),
+        late_markdown(tx, batch, zone),
         _in_review(tx, batch_id, zone),
         _task(task, rows, done, zone),
         _reviews(tx, batch_id, rows, task, zone),
         quality_markdown(tx, batch_id, task.url or "" if task else ""),
-        _timeline(entries, batch, zone),
+        life_markdown(history.of_batch(tx, batch_id), batch, zone),
         _preannotation(preannotations.of_batch(tx, batch_id)),
         _account(written),
         _exports(written, zone),
-        _objects(members),
-        _runs(runs, links),
+        _files(members),
+        runs_markdown(runs, links, zone),
     ]
     counted = f", {done} of {len(rows)} jobs done" if rows and batch.state is BatchState.ASSIGNED else ""
     return "\n\n".join(filter(None, parts)), f"{batch_id}: {batch.state}{counted}", batch.error is None
@@ -68,7 +67,7 @@ def _head(batch: Batch, quarantined: int, links: PageLinks, zone: tzinfo) -> str
     left_out = f" ({quarantined:,} of them quarantined)" if quarantined else ""
     lines = [
         f"## {batch.id}: {batch.state}",
-        f"{since}, {batch.objects:,} objects{left_out}, {_size(batch.bytes)}. Pages: {pages}",
+        f"{since}, {batch.objects:,} files{left_out}, {_size(batch.bytes)}. Pages: {pages}",
     ]
     if batch.error:
         waits = batch.state is not BatchState.FAILED and batch.state not in WITHOUT_A_RUN
@@ -149,61 +148,20 @@ def _reviews(tx: Transaction, batch_id: str, rows: Sequence[Job], task: Task | N
     return f"### Review\n\n{people}" + (f"\n\n{lines}" if lines else "")
 
 
-def _timeline(entries: Sequence[HistoryEntry], batch: Batch, zone: tzinfo) -> str:
-    """Return when the batch got into each state and how long it stayed, and the last of all other events."""
-    found = [entry for entry in entries if entry.what in _STATES]
-    # The same entry twice in a row: the first ones are about jobs ("assigned"), the last one is about the batch.
-    moves = [
-        entry for entry, then in zip(found, [*found[1:], None], strict=True) if not then or then.what != entry.what
-    ]
-    steps = [("open", batch.opened_at), *((entry.what, entry.at) for entry in moves)]
-    ends: list[datetime | None] = [*(at for _, at in steps[1:]), None]
-    lasts = batch.state in STAGES or batch.state in (BatchState.OPEN, BatchState.FAILED)
-    rows = [
-        (state, f"{at.astimezone(zone):%d %b %H:%M:%S}", _duration(end - at) if end else "until now" if lasts else "")
-        for (state, at), end in zip(steps, ends, strict=True)
-    ]
-    others = [entry for entry in entries if entry.what not in _STATES][-_MOST_EVENTS:]
-    events = "\n".join(f"- {moment(entry.at, zone)} **{entry.what}** {code(entry.reason)}" for entry in others)
-    shown = f"### Life\n\n{table(('state', f'since ({zone})', 'for'), rows)}"
-    return f"{shown}\n\nWhat else happened:\n\n{events}" if events else shown
-
-
-def _duration(span: timedelta) -> str:
-    seconds = span.total_seconds()
-    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.1f} s"
-
-
-def _runs(runs: Sequence[Mapping[str, Any]], links: PageLinks) -> str:
-    lines = "\n".join(
-        f"- {link(run['name'], links.run_url(run['id']))}: {code(run['state_name'] or '-')}" for run in runs
-    )
-    return f"### Runs\n\n{lines}" if lines else ""
-
-
-def _objects(members: Sequence[Object]) -> str:
-    """Return the objects: the quarantined ones first, with the reason; names that CVAT changed are named."""
+def _files(members: Sequence[Object]) -> str:
+    """Return the files of a batch: the quarantined ones first, with the reason; names that CVAT changed are named."""
     ordered = sorted(members, key=lambda row: row.quarantine_reason is None)
     more = f"\n\n… and {len(members) - _MOST_OBJECTS} more" if len(members) > _MOST_OBJECTS else ""
-    lines = "\n".join(f"- {_object(row)}" for row in ordered[:_MOST_OBJECTS])
-    what_to_do = "".join(f"\n\nnext: {advice(line)}" for line in _what_ends_quarantines(ordered))
-    return f"### Objects\n\n{lines}{more}{what_to_do}"
+    lines = "\n".join(f"- {_file(row)}" for row in ordered[:_MOST_OBJECTS])
+    what_to_do = quarantine_advice(
+        (row.quarantine_reason, s3_url(row.bucket, row.key))
+        for row in ordered
+        if row.quarantine_reason is not None and row.deleted_at is None
+    )
+    return "\n\n".join(filter(None, (f"### Files\n\n{lines}{more}", what_to_do)))
 
 
-def _what_ends_quarantines(members: Sequence[Object]) -> Sequence[str]:
-    """Return what a person can do about the quarantined objects that are in the store, once for each way."""
-    ways: dict[str, str] = {}
-    for row in members:
-        if row.quarantine_reason is not None and row.deleted_at is None:
-            url = s3_url(row.bucket, row.key)
-            ways.setdefault(what_ends_it(row.quarantine_reason, ""), what_ends_it(row.quarantine_reason, url))
-    return list(ways.values())
-
-
-def _object(row: Object) -> str:
+def _file(row: Object) -> str:
     size = f", {row.width}×{row.height}" if row.width else ""  # noqa: RUF001 - the multiplication sign
     renamed = row.upload_name and row.upload_name != base_name(row.key)
     name = f" as {code(row.upload_name or '')}" if renamed else ""
@@ -228,7 +186,7 @@ def _exports(rows: Sequence[Export], zone: tzinfo) -> str:
     files = "\n".join(f"- {code(s3_url(row.bucket, row.key))}" for row in rows if row.current)
     old = sum(not row.current for row in rows)
     more = f"\n\n{old} older files are kept." if old else ""
-    return f"### Exports\n\n{table(('format', 'images', 'objects', 'exported'), shown)}\n\n{files}{more}"
+    return f"### Exports\n\n{table(('format', 'images', 'annotations', 'exported'), shown)}\n\n{files}{more}"
 
 
 def _preannotation(row: Preannotation | None) -> str:
@@ -250,7 +208,7 @@ def _account(rows: Sequence[Export]) -> str:
 
 
 def _account_of(format_name: str, account: Mapping[str, Any]) -> str:
-    """Return one line for each kind of object, and one for each reason to leave some out."""
+    """Return one line for each kind of annotation, and one for each reason to leave some out."""
     kinds = "\n".join(
         f"- **{kind}, {sum(labels.values()):,}**: "
         + ", ".join(f"{code(label)} {drawn:,}" for label, drawn in labels.items())

@@ -9,15 +9,10 @@ from __future__ import annotations
 from typing import Literal
 
 from prefect.blocks.core import Block
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from labelyard.blocks import CVAT_TYPE, STORE_TYPE
 from labelyard.server_settings import CvatSettings, StoreSettings
-
-
-def _about(settings: type[BaseModel], field: str) -> str:
-    """Return what docs/settings.md says about the same field."""
-    return " ".join((settings.model_fields[field].description or "").split())
 
 
 class CvatBlock(Block):
@@ -30,14 +25,14 @@ class CvatBlock(Block):
         title="Address", description="Its address without a path, such as https://cvat.example.com.",
         examples=["https://cvat.example.com"],
     )  # fmt: skip
-    token: SecretStr | None = Field(default=None, title="Token", description=_about(CvatSettings, "token"))
-    username: str | None = Field(default=None, title="User", description=_about(CvatSettings, "username"))
-    password: SecretStr | None = Field(default=None, title="Password", description=_about(CvatSettings, "password"))
+    token: SecretStr | None = Field(default=None, title="Token", description=CvatSettings.describe("token"))
+    username: str | None = Field(default=None, title="User", description=CvatSettings.describe("username"))
+    password: SecretStr | None = Field(default=None, title="Password", description=CvatSettings.describe("password"))
     organization: str | None = Field(
-        default=None, title="Organization", description=_about(CvatSettings, "organization")
+        default=None, title="Organization", description=CvatSettings.describe("organization")
     )
     dialect: Literal["auto", "v1", "v2"] = Field(
-        default="auto", title="API version", description=_about(CvatSettings, "dialect")
+        default="auto", title="API version", description=CvatSettings.describe("dialect")
     )
 
 
@@ -47,16 +42,16 @@ class StoreBlock(Block):
     _block_type_name = "labelyard object storage"
     _block_type_slug = STORE_TYPE
 
-    endpoint_url: str | None = Field(default=None, title="Address", description=_about(StoreSettings, "endpoint_url"))
-    region: str | None = Field(default=None, title="Region", description=_about(StoreSettings, "region"))
+    endpoint_url: str | None = Field(default=None, title="Address", description=StoreSettings.describe("endpoint_url"))
+    region: str | None = Field(default=None, title="Region", description=StoreSettings.describe("region"))
     access_key_id: str | None = Field(
-        default=None, title="Access key id", description=_about(StoreSettings, "access_key_id")
+        default=None, title="Access key id", description=StoreSettings.describe("access_key_id")
     )
     secret_access_key: SecretStr | None = Field(
-        default=None, title="Secret access key", description=_about(StoreSettings, "secret_access_key")
+        default=None, title="Secret access key", description=StoreSettings.describe("secret_access_key")
     )
     addressing_style: Literal["auto", "path", "virtual"] = Field(
-        default="auto", title="Addressing style", description=_about(StoreSettings, "addressing_style")
+        default="auto", title="Addressing style", description=StoreSettings.describe("addressing_style")
     )
 
 

@@ -1,4 +1,4 @@
-"""The checks of Prefect and of alert channels in `labelyard doctor`."""
+"""The checks of Prefect, of alert channels and of people's channels in `labelyard doctor`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import yaml
 
 import labelyard
 from labelyard.errors import AlertNotSent, LabelyardError, PrefectUnreachable, SettingsError
-from labelyard.ledger import Ledger, alerts, problems
+from labelyard.ledger import Ledger, alerts, datasets, messages, problems
 from labelyard.ledger.alert_tables import AlertChannel
 from labelyard.operations.doctor.check import Check, CheckResult, Installation, Subject, fail, ok, unknown, warning
 from labelyard.orchestration import MOST_AT_ONCE, WATCHES_HOUSEKEEPING
@@ -28,6 +28,7 @@ _TIMEOUT = 10.0
 _USE_POSTGRESQL = (
     "if Prefect's server is on SQLite, give it a PostgreSQL: PREFECT_SERVER_DATABASE_CONNECTION_URL (docs/settings.md)"
 )
+_CORRECT_CHANNEL = "correct LABELYARD_MESSAGES__PEOPLE__… in the settings (docs/people.md)"
 _LATE = timedelta(minutes=1)
 _LATE_RUNS_ALLOWED = 10
 _DAY = timedelta(days=1)
@@ -43,7 +44,12 @@ def alert_checks(_installation: Installation) -> Mapping[str, Check]:
     return {"alerts": check_alerts}
 
 
-PREFECT_CHECKS: Mapping[str, Subject] = {"Prefect": checks, "alerts": alert_checks}
+def message_checks(_installation: Installation) -> Mapping[str, Check]:
+    """Return the check of the channels of people."""
+    return {"messages": check_messages}
+
+
+PREFECT_CHECKS: Mapping[str, Subject] = {"Prefect": checks, "alerts": alert_checks, "messages": message_checks}
 """Subject -> the function that returns its checks, as in operations/doctor."""
 
 
@@ -80,6 +86,33 @@ def check_alerts(installation: Installation) -> Iterator[CheckResult]:
             yield fail(f"alert channel {name}", error.what, error.next_step)
         else:
             yield _check_channel(f"alert channel {name}", kind, known.get(name))
+
+
+def check_messages(installation: Installation) -> Iterator[CheckResult]:
+    """Check that the channel of each person can work and accepted the last message, and that somebody has that name."""
+    channels = installation.settings.messages.by_person
+    if not channels:
+        yield ok("messages", "no channel of a person is set: nobody is told about work (docs/people.md)")
+        return
+    with closing(Ledger(installation.settings.ledger)) as ledger, ledger.read_only() as tx:
+        known, specs = messages.channels(tx), list(datasets.current(tx, retired=True))
+    truths = [one.quality.ground_truth.annotator for one in specs if one.quality.ground_truth]
+    people = {*truths, *(name for one in specs for name in (*one.annotators, *one.reviewers))}
+    for person, channel in channels.items():
+        name = f"channel of {person}"
+        try:
+            kind = check(channel)
+        except AlertNotSent as error:
+            yield fail(name, error.what, _CORRECT_CHANNEL)
+            continue
+        row = known.get(person)
+        if row is not None and row.error:
+            yield fail(name, f"{kind}: sending failed {row.failures} times in a row: {row.error}", _CORRECT_CHANNEL)
+        elif person not in people:
+            yield warning(name, f"{kind}: no dataset file names {person!r}", _CORRECT_CHANNEL)
+        else:
+            last = f"accepted {row.sent_at:%Y-%m-%d %H:%M} UTC" if row and row.sent_at else "none yet"
+            yield ok(name, f"{kind}; the last message: {last}")
 
 
 def failed_block(error: LabelyardError) -> CheckResult:

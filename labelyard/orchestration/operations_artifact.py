@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from labelyard.domain.causes import Cause
-from labelyard.domain.deadlines import stage_words
+from labelyard.domain.causes import Cause, Kind
+from labelyard.domain.deadlines import LateBatch, stage_words
 from labelyard.markdown import advice, code, link, table
-from labelyard.operations.figure_words import count, due, forecast, period_rows, review_lines, waiting
+from labelyard.operations.figure_words import count, forecast, outage, period_rows, review_lines, waiting
 from labelyard.operations.figures import DatasetFigures, Figures, late_groups
+from labelyard.operations.late_words import due, open_work, waits_for
 from labelyard.operations.moments import day_or_time, moment, moment_and_zone
-from labelyard.orchestration.page_links import PageLinks, batch_key, dataset_key, release_key
+from labelyard.orchestration.page_links import PageLinks, batch_key, dataset_key, job_link, release_key
+from labelyard.orchestration.quarantine_advice import quarantine_advice
 
-_SHOWN, _CAUSES_SHOWN, _CLASSES_SHOWN, _PEOPLE_SHOWN, _DATASETS_SHOWN = 5, 20, 15, 30, 50
+_SHOWN, _CAUSES_SHOWN, _CLASSES_SHOWN, _PEOPLE_SHOWN, _DATASETS_SHOWN, _LATE_SHOWN = 5, 20, 15, 30, 50, 50
 
 
 def operations_markdown(seen: Figures, links: PageLinks, datasets: Sequence[str] = (), plot: str = "") -> str:
@@ -30,6 +32,7 @@ def operations_markdown(seen: Figures, links: PageLinks, datasets: Sequence[str]
         _list("Needs a person", _causes(to_act, seen, links), none="nothing"),
         _list("Late", _late(seen, links), none="nothing"),
         _list("To know", _causes(to_know, seen, links)),
+        quarantine_advice(_quarantined(to_know[:_CAUSES_SHOWN])),
         _periods(seen),
         _datasets(seen, links, datasets),
         _arriving(seen),
@@ -78,24 +81,52 @@ def _cause(cause: Cause, seen: Figures, links: PageLinks) -> str:
     if cause.examples:
         beside = "such as " if cause.objects > 1 else ""
         more.append(f"{beside}{code(cause.examples[0])}")
-    if cause.next_step:
+    if cause.next_step and cause.kind is not Kind.QUARANTINED:
         each = " for each" if len(cause.batches) > 1 and cause.next_step.endswith(cause.batches[0]) else ""
         more.append("next: " + " ".join(map(advice, cause.next_step.splitlines())) + each)
     first = f"**{about}{cause.title}** (since {moment(cause.since, seen.zone)}): {code(cause.reason.splitlines()[0])}"
     return f"{first}<br>{' · '.join(more)}" if more else first
 
 
+def _quarantined(causes: Sequence[Cause]) -> Iterator[tuple[str, str]]:
+    """Yield the reason and the address of a file of each entry about quarantined ones."""
+    yield from ((cause.reason, cause.examples[0]) for cause in causes if cause.kind is Kind.QUARANTINED)
+
+
 def _late(seen: Figures, links: PageLinks) -> Iterator[str]:
-    for (stage, people), members in late_groups(seen.late).items():
-        who = f" with {', '.join(code(name) if name else 'nobody' for name in people)}" if people else ""
-        shown = [f"{_batch(one.id, seen, links)} {due(one, seen)}" for one in members]
-        yield f"**{count(len(members), 'batch', 'es')}: {stage_words(stage)}**{who}: {_first(shown)}"
+    """Yield an entry for alike late batches; on the page of a dataset one for each, with its jobs."""
+    if seen.dataset:
+        yield from (_late_batch(one, seen, links) for one in seen.late[:_LATE_SHOWN])
+        if len(seen.late) > _LATE_SHOWN:
+            yield f"… and {len(seen.late) - _LATE_SHOWN} more: {code('labelyard status')}"
+        return
+    for members in late_groups(seen.late):
+        shown = [f"{_batch(one.id, seen, links)} {due(one, seen.at, seen.zone)}" for one in members]
+        yield f"**{_first(shown)}**: {waits_for(members, code)}<br>next: {advice(members[0].next_step)}"
+
+
+def _late_batch(late: LateBatch, seen: Figures, links: PageLinks) -> str:
+    jobs = [f"{open_work([late])}: {_first(_late_jobs(late))}"] if late.jobs else []
+    more = " · ".join([*jobs, f"next: {advice(late.next_step)}"])
+    first = f"{_batch(late.id, seen, links)} {due(late, seen.at, seen.zone)}"
+    return f"**{first}**: {stage_words(late.stage)}<br>{more}"
+
+
+def _late_jobs(late: LateBatch) -> Sequence[str]:
+    """Return the unfinished jobs of a late batch, each with its link, its person and its images."""
+    return [
+        f"job {job_link(one.id, late.task_url or '')} with {code(one.assignee) if one.assignee else 'nobody'}:"
+        f" {count(one.frames, 'image')}"
+        for one in late.jobs
+    ]
 
 
 def _periods(seen: Figures) -> str:
     rows = zip(period_rows(seen.today), period_rows(seen.week), strict=True)
     shown = [(what, f"{today:,}", f"{week:,}") for (what, today), (_, week) in rows]
     since = f"Since {moment(seen.today.since, seen.zone)} and {moment_and_zone(seen.week.since, seen.zone)}."
+    if seen.week.quarantined:
+        since += " Quarantined files count here also after they were replaced or deleted."
     return f"### Today and this week\n\n{table(('', 'today', 'this week'), shown)}\n\n{since}"
 
 
@@ -118,12 +149,13 @@ def _datasets(seen: Figures, links: PageLinks, names: Sequence[str]) -> str:
     )
     head = ("dataset", "arrived today", "this week", "exported today", "this week", "not exported")
     more = f"\n\n… and {len(found) - _DATASETS_SHOWN} more" if len(found) > _DATASETS_SHOWN else ""
-    return f"### Datasets\n\n{table(head, rows)}{more}\n\nAll numbers are images."
+    units = "What arrived are files, quarantined ones included; all other numbers are images."
+    return f"### Datasets\n\n{table(head, rows)}{more}\n\n{units}"
 
 
 def _arriving(seen: Figures) -> str:
     found, backlog = seen.arriving, seen.arriving.backlog
-    hour = f"{count(found.objects_hour, 'image')} and {count(found.batches_hour, 'batch', 'es')}"
+    hour = f"{count(found.objects_hour, 'file')} and {count(found.batches_hour, 'batch', 'es')}"
     lines = [f"In the last hour: {hour}"]
     if text := waiting(seen):
         lines += [f"Not exported yet: **{text}**", f"Forecast: {forecast(seen)}"]
@@ -184,7 +216,7 @@ def _by_class(annotations: Mapping[str, int]) -> str:
 
 
 def _newest(seen: Figures, links: PageLinks) -> str:
-    shown = (f"{_batch(one.id, seen, links)}: {one.state}, {count(one.objects, 'object')}" for one in seen.newest)
+    shown = (f"{_batch(one.id, seen, links)}: {one.state}, {count(one.objects, 'image')}" for one in seen.newest)
     return _list("Newest batches", shown)
 
 
@@ -196,12 +228,11 @@ def _servers(seen: Figures) -> str:
         (
             one.name,
             "up" if one.up else "**down**",
-            moment(one.since, seen.zone) if one.since else "no outage known",
-            moment(one.was_down_since, seen.zone) if one.was_down_since else "-",
+            outage(one, seen) or "none known",
             one.waiting or "-",
         )
         for one in seen.servers
     )
     errors = "\n".join(f"- {one.name}: {code(one.error)}" for one in seen.servers if one.error)
-    shown = f"### Servers\n\n{table(('server', 'state', 'since', 'last down', 'waits for it'), rows)}"
+    shown = f"### Servers\n\n{table(('server', 'state', f'last outage ({seen.zone})', 'waits for it'), rows)}"
     return f"{shown}\n\n{errors}" if errors else shown

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import importlib.util
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from labelyard.domain.throughput import Day
+from labelyard.operations.figure_words import short_number
 from labelyard.operations.figures import Figures
 
 if TYPE_CHECKING:
@@ -22,6 +23,13 @@ _MOST_PEOPLE, _LEAST_DAYS = 8, 7
 _KEPT_PLOTS = 8
 """Drawing takes a third of a second of CPU, and the pages of the installation and of its only dataset have one plot."""
 _LONGEST_NAME = 14
+_SMALL = 6
+"""Points, of the numbers at bars."""
+_READABLE: Mapping[str, Any] = {
+    "zorder": 5,
+    "bbox": {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.3},
+}
+"""A number that the line of the backlog crosses can be read."""
 
 
 def is_available() -> bool:
@@ -70,9 +78,16 @@ def _without_empty_start(days: Sequence[Day]) -> Sequence[Day]:
 
 def _draw_days(axes: Axes, days: Sequence[Day], zone: str) -> None:
     numbers = range(len(days))
-    axes.bar([n - 0.2 for n in numbers], [day.arrived for day in days], 0.4, color=_ARRIVED, label="arrived")
-    axes.bar([n + 0.2 for n in numbers], [day.finished for day in days], 0.4, color=_DONE, label="exported")
+    arrived = axes.bar([n - 0.2 for n in numbers], [day.arrived for day in days], 0.4, color=_ARRIVED, label="arrived")
+    exported = axes.bar([n + 0.2 for n in numbers], [day.finished for day in days], 0.4, color=_DONE, label="exported")
+    upright = 90 if len(days) > _LEAST_DAYS else 0
+    for bars in (arrived, exported):
+        labels = axes.bar_label(bars, fmt=short_number, fontsize=_SMALL, rotation=upright, padding=2, color=_INK)
+        for one in labels:
+            one.set(**_READABLE)
     axes.plot(numbers, [day.backlog for day in days], color=_BACKLOG, marker=".", label="not exported yet")
+    now = short_number(days[-1].backlog)
+    axes.text(numbers[-1] + 0.5, days[-1].backlog, now, fontsize=_SMALL, color=_BACKLOG, va="center", **_READABLE)
     shown = numbers[:: -max(1, len(days) // 5)]
     axes.set_xticks(list(shown), [f"{days[n].date.day} {days[n].date:%b}" for n in shown])
     axes.set_title(f"images by day ({zone})", fontsize=9, loc="left", color=_INK)
@@ -86,7 +101,10 @@ def _draw_people(axes: Axes, people: Sequence[_Bar]) -> None:
     rows = range(len(people))
     axes.barh(rows, [one.done for one in people], color=_DONE, label="done this week")
     left = [one.done for one in people]
-    axes.barh(rows, [one.open for one in people], left=left, color=_BACKLOG, label="open")
+    ends = axes.barh(rows, [one.open for one in people], left=left, color=_BACKLOG, label="open")
+    numbers = [f"{short_number(one.done) or 0} + {short_number(one.open) or 0}" for one in people]
+    axes.bar_label(ends, numbers, fontsize=_SMALL, padding=2, color=_INK)
+    axes.set_xlim(right=axes.get_xlim()[1] * 1.3)  # room for the numbers
     axes.set_yticks(rows, [_short(one.name) for one in people])
     axes.invert_yaxis()
     axes.set_title("images by person", fontsize=9, loc="left", color=_INK)

@@ -7,7 +7,8 @@ written again, so that their readers know that they are alive. No run and no ver
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
@@ -17,9 +18,10 @@ from labelyard.domain.states import BatchState
 from labelyard.ledger import batches, datasets, workload
 from labelyard.ledger.tables import Batch, History
 from labelyard.ledger.workload import Marker
+from labelyard.markdown import code
 from labelyard.operations.figure_words import headline
 from labelyard.operations.figures import Figures, figures
-from labelyard.operations.moments import moment, moment_and_zone
+from labelyard.operations.moments import moment, moment_and_zone, rewritten_by
 from labelyard.orchestration.batch_artifact import batch_markdown
 from labelyard.orchestration.best_effort import best_effort
 from labelyard.orchestration.operations_artifact import operations_markdown, plot_line
@@ -39,6 +41,16 @@ REFRESH_AFTER = timedelta(minutes=_REFRESH_MINUTES - 1)
 _BATCHES_AT_ONCE = 50
 _KEPT_BATCH_PAGES = 2000
 _WITHOUT_PLOT = "Plots need `pip install 'labelyard[report]'` on the workers."
+
+
+@dataclass(frozen=True)
+class _DrawnBatches:
+    """Up to which entry of the history the pages of batches are up to date, and which of them say that it is late."""
+
+    history: int
+    late: Collection[str]
+    all_late: bool
+    """Whether these are all; if not, the next look continues."""
 
 
 def update_pages(context: Context) -> None:
@@ -61,16 +73,20 @@ def _update(context: Context, store: PageStore) -> None:
             return
         seen = figures(tx, zone=context.settings.zone)
         names = sorted(spec.name for spec in datasets.current(tx))
-    of_this_ledger = known is not None and known.values.get("ledger") == marker.ledger
-    last = int(known.values.get("history", 0)) if known and of_this_ledger else None
+    values = known.values if known is not None and known.values.get("ledger") == marker.ledger else {}
+    last = int(values.get("history", 0)) if values else None
     changed, history = _changed_batches(context, last, marker.history)
-    _update_batches(context, store, changed)
+    # The passing of time makes a batch late, without an entry in the history.
+    shown_late, late = {*values.get("late", "").split()}, {one.id for one in seen.late}
+    became = sorted(shown_late ^ late)[:_BATCHES_AT_ONCE]
+    _update_batches(context, store, list(dict.fromkeys([*changed, *became])))
+    drawn = _DrawnBatches(history, shown_late ^ {*became}, len(became) < _BATCHES_AT_ONCE)
     pages = store.find([OPERATIONS, *map(dataset_key, names), *map(release_key, names), *_named(seen)])
     for name in names:
         with context.ledger.read_only() as tx:
             of_dataset = figures(tx, name, context.settings.zone)
-        _write(store, of_dataset, pages | store.find(_named(of_dataset)), marker, history)
-    _write(store, seen, pages | store.find(map(dataset_key, names)), marker, history, names)
+        _write(store, of_dataset, pages | store.find(_named(of_dataset)), marker, drawn)
+    _write(store, seen, pages | store.find(map(dataset_key, names)), marker, drawn, names)
     _delete_pages_of_healed_failures(context, store)
     for old in store.versions("batch-", _KEPT_BATCH_PAGES):
         store.delete(old)
@@ -89,8 +105,8 @@ def _is_current(page: StoredPage, marker: Marker, now: datetime) -> bool:
 
 def _named(seen: Figures) -> Sequence[str]:
     """Return the keys of the pages of all batches that a page may name."""
-    named = [batch for cause in seen.causes for batch in cause.batches] + [late.id for late in seen.late]
-    named += [one.id for one in seen.newest]
+    named = [one.id for one in seen.newest] + [late.id for late in seen.late]
+    named += [batch for cause in seen.causes for batch in cause.batches]
     return list(map(batch_key, named[:1000]))
 
 
@@ -99,13 +115,10 @@ def _write(
     seen: Figures,
     pages: Mapping[str, StoredPage],
     marker: Marker,
-    history: int,
+    drawn: _DrawnBatches,
     names: Sequence[str] = (),
 ) -> None:
-    """Write the page of an installation, with links to the datasets of these names, or of a dataset.
-
-    `history` is the entry of the history up to which the pages of batches are up to date.
-    """
+    """Write the page of an installation, with links to the datasets of these names, or of a dataset."""
     key = dataset_key(seen.dataset) if seen.dataset else OPERATIONS
     known, links = pages.get(key), store.links(pages)
     plot = plot_url(seen)
@@ -119,15 +132,18 @@ def _write(
     measured = f"{moment_and_zone(seen.at, seen.zone)}, {up}{seen.dataset or 'all datasets'}"
     since = moment(datetime.fromisoformat(changed_at), seen.zone)
     unchanged = f"; nothing has changed since {since}" if is_same else ""
-    promise = f"This page follows a change within a minute, and is written every {_REFRESH_MINUTES} minutes at least."
+    latest = rewritten_by(seen.at, timedelta(minutes=_REFRESH_MINUTES), seen.zone)
+    promise = f"This page follows a change within a minute. {latest}: {code('labelyard doctor')}."
     note = "" if plot or is_available() else f"\n\n{_WITHOUT_PLOT}"
+    changes_at = seen.changes_at if drawn.all_late else seen.at
     values = {
         "digest": digest,
         "changed_at": changed_at,
         "marker": str(marker),
-        "history": str(history),
+        "history": str(drawn.history),
+        "late": " ".join(sorted(drawn.late)),
         "ledger": marker.ledger,
-        "changes_at": seen.changes_at.isoformat() if seen.changes_at else "",
+        "changes_at": changes_at.isoformat() if changes_at else "",
     }
     store.write(
         key, f"## {headline(seen)}\n\n{measured}{unchanged}. {promise}\n\n{page}{note}", headline(seen), values, known

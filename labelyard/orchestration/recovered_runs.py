@@ -2,7 +2,7 @@
 
 A failed run of a batch has recovered once the batch has no error and waits for no run. A failed run of a deployment
 without batches has recovered once the ledger has none of the problems that make such a run fail, and a later run with
-the same parameters has ended well. The message keeps what had happened.
+the same parameters has ended well. Its Prefect tasks recover with it. The message keeps what had happened.
 """
 
 from __future__ import annotations
@@ -10,17 +10,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterDeploymentId,
+    FlowRunFilterId,
     FlowRunFilterState,
     FlowRunFilterStateType,
     FlowRunFilterTags,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
 )
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType, TaskRun
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed
@@ -43,9 +48,13 @@ _log = logging.getLogger(__name__)
 _COMPARED = 50
 _DID_NOT_WORK = (RECOVERED, TRIED_AGAIN, CAUGHT_UP, SERVER_UNAVAILABLE, WAITING_FOR_WORKER)
 """Completed states that do not show that the work succeeds again."""
+_RED_TYPES = [StateType.FAILED, StateType.CRASHED]
 _RED = FlowRunFilter(
     tags=FlowRunFilterTags(all_=["labelyard"]),
-    state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.FAILED, StateType.CRASHED])),
+    state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_RED_TYPES)),
+)
+_RED_STEP = TaskRunFilter(
+    state=TaskRunFilterState(name=None, type=TaskRunFilterStateType(any_=_RED_TYPES))  # Prefect 3.7 requires the name
 )
 
 
@@ -102,12 +111,19 @@ def _ended(run: FlowRun) -> datetime:
 
 
 def _recover(client: SyncPrefectClient, run: FlowRun) -> bool:
-    said = f"It had failed, and nobody has to act any more. {run.state.message if run.state else ''}"
     try:
-        if client.read_flow_run(run.id).state_type not in (StateType.FAILED, StateType.CRASHED):
+        if client.read_flow_run(run.id).state_type not in _RED_TYPES:
             return False  # another housekeeping run was faster, or a person has restarted it
-        client.set_flow_run_state(run.id, Completed(name=RECOVERED, message=said), force=True)
+        client.set_flow_run_state(run.id, _recovered(run), force=True)
+        of_run = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
+        for step in client.read_task_runs(flow_run_filter=of_run, task_run_filter=_RED_STEP):
+            client.set_task_run_state(step.id, _recovered(step), force=True)
     except ObjectNotFound:
         return False
     _log.info("run %s (%s) had failed and has recovered", run.name, run.id)
     return True
+
+
+def _recovered(run: FlowRun | TaskRun) -> State[Any]:
+    said = f"It had failed, and nobody has to act any more. {run.state.message if run.state else ''}"
+    return Completed(name=RECOVERED, message=said)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from labelyard.domain.released import Released
 from labelyard.markdown import code, table
-from labelyard.pipeline.release_dataset import Released
 
 
 def release_markdown(released: Released) -> str:

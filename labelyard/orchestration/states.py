@@ -30,6 +30,7 @@ from labelyard.errors import (
     LeaseTaken,
     LedgerAhead,
     LedgerUnreachable,
+    NothingExported,
 )
 from labelyard.ledger import batches
 from labelyard.log_records import log_about
@@ -37,13 +38,16 @@ from labelyard.operations.status import unavailable_servers
 from labelyard.orchestration import (
     CAUGHT_UP,
     NOTHING_NEW,
+    NOTHING_TO_RELEASE,
     SERVER_UNAVAILABLE,
+    TAKEN,
     TRIED_AGAIN,
+    WAITING_FOR_ANNOTATORS,
     WAITING_FOR_CVAT,
     WAITING_FOR_WORKER,
 )
 from labelyard.orchestration.artifacts import publish_failure
-from labelyard.orchestration.current_run import batch_of_run, subject_of_run
+from labelyard.orchestration.current_run import batch_of_run, is_scheduled, subject_of_run
 from labelyard.orchestration.run_log import join_run_log
 from labelyard.orchestration.waiting_runs import wait_until
 
@@ -90,7 +94,7 @@ def waiting_for_annotators(created: Mapping[str, Any], assigned: Mapping[str, An
     people = sorted({job["annotator"] or "nobody" for job in assigned["jobs"]})
     jobs = f"{len(assigned['jobs'])} {'job' if len(assigned['jobs']) == 1 else 'jobs'} with {', '.join(people)}"
     return Completed(
-        name="Waiting for annotators",
+        name=WAITING_FOR_ANNOTATORS,
         message=f"{jobs}: task {created['task_id']} ({created['name']}), {created['url']}, event {event}",
     )
 
@@ -113,10 +117,11 @@ def report_failures(work: Callable[P, State[Any]]) -> Callable[P, State[Any]]:
             return work(*args, **kwargs)
         except LeasePostponed as postponed:
             return _postponed(postponed)
-        except (LeaseTaken, LeaseLost) as taken:
-            return Completed(name="Taken by another run", message=str(taken))
         except LabelyardError as error:
-            return _tried_again(error) if error.retry else _failed(error.happened, error.next_step)
+            if error.retry:
+                return _tried_again(error)
+            name = state_without_person(error)
+            return Completed(name=name, message=str(error)) if name else _failed(error.happened, error.next_step)
         except Exception as error:  # noqa: BLE001 - the state carries the error, the log the traceback
             _log.exception("unexpected error")
             return _failed(f"{type(error).__name__}: {error}", "")
@@ -153,6 +158,15 @@ def _tried_again(error: LabelyardError) -> State[Any]:
         return _failed(f"after {attempt.number} attempts: {error.happened}", next_step)
     _log.warning("%s", error)
     return wait_until(attempt.next_at, name, f"{error.happened}; tried again at {attempt.next_at:%H:%M:%S} UTC")
+
+
+def state_without_person(error: LabelyardError) -> str | None:
+    """Return the name of the state in which this ends a step, or a run, without red; None if a person must act."""
+    if isinstance(error, LeaseTaken | LeaseLost):
+        return TAKEN
+    if isinstance(error, NothingExported) and is_scheduled():
+        return NOTHING_TO_RELEASE
+    return waiting_state(error) if error.retry else None
 
 
 def waiting_state(error: LabelyardError) -> str:

@@ -72,7 +72,7 @@ def end_without_task(lease: BatchLease) -> NoReturn:
     example = next((f", such as {member.stored.url}: {member.quarantine_reason}" for member in members), "")
     what = f"all {len(members)} objects are quarantined{example}"
     next_step = (
-        "upload good files under the same keys: they are registered as new objects and labelled with the next batch; "
+        "upload good files under the same keys: they are labelled with the next batch; "
         f"nothing waits for this one: labelyard why {lease.batch_id}"
     )
     raise NoUsableImage(what, where=lease.batch_id, next_step=next_step)

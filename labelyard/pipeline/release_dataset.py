@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +21,8 @@ import msgspec
 from labelyard.config import DatasetSpec, People, ReleasedImages
 from labelyard.context import Context
 from labelyard.domain.objects import s3_url
+from labelyard.domain.progress import OnProgress, unseen
+from labelyard.domain.released import Released
 from labelyard.errors import InputError, LeaseLost, LedgerError, NothingExported
 from labelyard.failpoints import failpoint
 from labelyard.ledger import datasets, releases
@@ -59,34 +60,9 @@ _MEDIA_TYPES = {".json": "application/json", ".jsonl": "application/jsonl", ".md
                 ".html": "text/html", ".tar": "application/x-tar", ".yaml": "application/yaml"}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Released:
-    """A release: the newest one as it is if nothing has changed since.
-
-    `splits` has the number of images, `labels` that of annotations, `left_out` that of images by the reason why they
-    are not in it. `changes` is what `changes.json` says, empty for the first release.
-    """
-
-    dataset: str
-    number: int
-    url: str
-    images: int
-    annotations: int
-    splits: Mapping[str, int]
-    labels: Mapping[str, int]
-    changes: Mapping[str, Any]
-    left_out: Mapping[str, int]
-    warnings: tuple[str, ...]
-    is_new: bool
-    quality: Mapping[str, int | float | str] = field(default_factory=dict)
-    """How far the annotations agree with ground truth; empty if CVAT has made no report."""
-
-    def __str__(self) -> str:
-        splits = ", ".join(f"{count} {split}" for split, count in self.splits.items())
-        return f"release {self.number}: {self.images} images ({splits}), {self.annotations} annotations, {self.url}"
-
-
-def release_dataset(context: Context, dataset: str, *, dry_run: bool = False) -> Released:
+def release_dataset(
+    context: Context, dataset: str, *, dry_run: bool = False, on_progress: OnProgress = unseen
+) -> Released:
     """Merge the current exports of a dataset into a release; with `dry_run` nothing is written.
 
     If nothing has changed since the newest release, there is no other one. Raises NotFound for an unknown dataset,
@@ -97,6 +73,7 @@ def release_dataset(context: Context, dataset: str, *, dry_run: bool = False) ->
         context.spool_folder("release") as folder,
         (_planned if dry_run else _acquired)(context, dataset, folder) as building,
     ):
+        building.on_progress = on_progress
         merged = building.merge()
         failpoint("release_dataset.merged")
         if previous := building.unchanged(merged.manifest):
@@ -163,6 +140,7 @@ class _Building:
         self._previous: Manifest | None = None
         self._pointed: Pointer | None = None
         self._wrote = False
+        self.on_progress: OnProgress = unseen
 
     # --- the right to build it ---
 
@@ -190,7 +168,7 @@ class _Building:
         images = ReleaseImages(self._spec, self._context.store)
         inputs = fetch_inputs(
             self._context, images, self._release, self._spool,
-            names=self._spec.release.people is People.NAMES, before_each=self.check,
+            names=self._spec.release.people is People.NAMES, before_each=self._before_export,
         )  # fmt: skip
         if self._spec.release.images is ReleasedImages.COPY:
             folder = f"{self._releases_folder}{IMAGES_FOLDER}/"
@@ -209,13 +187,24 @@ class _Building:
         rule = self._spec.release.splits.rule()
         formats = self._spec.export.formats
         options = MergeOptions(
-            rule, before, splits, facts.info(), documents.write, formats=formats, previous_verified=True
+            rule,
+            before,
+            splits,
+            facts.info(),
+            documents.write,
+            formats=formats,
+            previous_verified=True,
+            on_progress=self.on_progress,
         )
         merged = merge(inputs.sources, self._folder, options)
         self._require_own_number(merged.manifest)
         if key := self._context.settings.release_key:
             sign(self._folder, key)
         return merged
+
+    def _before_export(self, done: int, total: int) -> None:
+        self.check()
+        self.on_progress("fetching exports", done, total)
 
     def _wants_report(self, folder: Path, manifest: Manifest) -> bool:
         """Return whether the release in the folder gets a report: not if it is going to be forgotten as unchanged."""
@@ -257,8 +246,9 @@ class _Building:
         if self._pointed:
             return
         paths = [file.relative_to(self._folder).as_posix() for file in self._folder.rglob("*") if file.is_file()]
-        for path in sorted(paths, key=lambda path: (path in UNLISTED, path)):
+        for done, path in enumerate(sorted(paths, key=lambda path: (path in UNLISTED, path))):
             self.check()
+            self.on_progress("uploading files", done, len(paths))
             media_type = _MEDIA_TYPES.get(Path(path).suffix, "text/plain")
             key = self._release.prefix + path
             self._context.store.write(self._release.bucket, key, self._folder / path, media_type)

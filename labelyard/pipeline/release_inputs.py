@@ -46,12 +46,12 @@ def fetch_inputs(
     folder: Path,
     *,
     names: bool,
-    before_each: Callable[[], None],
+    before_each: Callable[[int, int], None],
 ) -> Inputs:
     """Write the exports that a release merges into a folder, and add their objects to `images`.
 
-    With `names` people are named by their user names. `before_each` is called before each export. Raises InputError for
-    a file that is missing, or not the one that the ledger has.
+    With `names` people are named by their user names. `before_each` is called before each export with how many are
+    fetched, and of how many. Raises InputError for a file that is missing, or not the one that the ledger has.
     """
     people: dict[str, Mapping[int, _People]] = {}
     with context.ledger.read_only() as tx:
@@ -63,8 +63,8 @@ def fetch_inputs(
             for batch in objects:
                 people[batch] = _people(tx, batch)
     sources, facts = [], []
-    for export in exports:
-        before_each()
+    for number, export in enumerate(exports):
+        before_each(number, len(exports))
         path = folder / f"{export.batch_id}.json"
         fetch_file(context.store, export.bucket, export.key, path, export.sha256, next_step=_REPAIR)
         for key, sha256 in export.other_files.items():

@@ -6,7 +6,7 @@ import json
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,44 @@ class ReleasedItem(Struct):
     bbox: list[float] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ItemChanges:
+    """How many items were added, removed and changed."""
+
+    added: int
+    removed: int
+    changed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImageChanges(ItemChanges):
+    """How many images were added, removed, changed, and moved to another split."""
+
+    moved: int
+
+
+@dataclass(frozen=True, slots=True)
+class LabelChanges:
+    """The names of the labels that were added, removed and changed."""
+
+    added: list[str]
+    removed: list[str]
+    changed: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What `changes.json` of a release says."""
+
+    images: ImageChanges
+    annotations: ItemChanges
+    labels: LabelChanges
+    by_label: dict[str, ItemChanges]
+    """The annotations of each label."""
+    examples: dict[str, list[str]]
+    """The first file names of images that were added, removed, changed or moved."""
+
+
 @dataclass(slots=True)
 class Difference:
     """What one release has and another one has not.
@@ -57,18 +95,22 @@ class Difference:
         """Whether nothing differs."""
         return not (self.images.total() or self.annotations.total() or any(self.labels.values()))
 
+    @property
+    def changes(self) -> Changes:
+        """What `changes.json` says about it."""
+        kinds = ("added", "removed", "changed")
+        by_label = sorted(self.by_label.items())
+        return Changes(
+            images=ImageChanges(*(self.images[kind] for kind in (*kinds, "moved"))),
+            annotations=ItemChanges(*(self.annotations[kind] for kind in kinds)),
+            labels=LabelChanges(*(self.labels.get(kind, []) for kind in kinds)),
+            by_label={name: ItemChanges(*(counts[kind] for kind in kinds)) for name, counts in by_label},
+            examples={kind: self.examples[kind] for kind in sorted(self.examples)},
+        )
+
     def document(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        kinds = ("added", "removed", "changed")
-        return {
-            "images": {kind: self.images[kind] for kind in (*kinds, "moved")},
-            "annotations": {kind: self.annotations[kind] for kind in kinds},
-            "labels": {kind: self.labels.get(kind, []) for kind in kinds},
-            "by_label": {
-                name: {kind: counts[kind] for kind in kinds} for name, counts in sorted(self.by_label.items())
-            },
-            "examples": {kind: self.examples[kind] for kind in sorted(self.examples)},
-        }
+        return asdict(self.changes)
 
     def text(self) -> str:
         """Return the text of `changes.json`, ASCII."""

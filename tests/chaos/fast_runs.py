@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 
 from pydantic import SecretStr
 
@@ -22,11 +23,14 @@ from tests.chaos.worker_main import ContextWithClient, WorkerCommand, clock
 from tests.support.compiled_statements import share_compiled_statements
 from tests.support.unsynchronized_ledgers import skip_synchronization
 
+_NUMBERS = count(1)
+
 
 def run_plan(environment: Environment, plan: FaultPlan) -> Outcome:
     """Run a plan in an environment."""
     plan = plan.for_cvat(environment.cvat_version)
-    with _fresh_ledger(environment, f"s{plan.seed}") as (url, ledger, epoch):
+    # Of each run another name: an idle worker of an earlier run of the seed still has that one's ledger open.
+    with _fresh_ledger(environment, f"s{plan.seed}_{next(_NUMBERS)}") as (url, ledger, epoch):
         scenario = _scenario(environment, plan, ledger)
         annotators = Annotators(scenario)
         command = WorkerCommand(_settings(environment, plan, url), scenario.queue_url, epoch)

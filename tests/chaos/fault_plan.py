@@ -21,6 +21,7 @@ END_FAILPOINTS = _failpoints("leftover_tasks")
 PROJECT_FAILPOINTS = _failpoints("create_project")
 RELEASE_FAILPOINTS = _failpoints("release_dataset")
 REASSIGN_FAILPOINTS = ("assign_quality_jobs.replaced", "reassign_untouched.chosen")
+MESSAGE_FAILPOINTS = _failpoints("send_messages")
 REVIEW_FAILPOINTS = _failpoints("review_jobs")
 WAITING_FAILPOINTS = _failpoints("assign_waiting_jobs")
 QUALITY_FAILPOINTS = tuple(
@@ -29,7 +30,7 @@ QUALITY_FAILPOINTS = tuple(
 PREDICTION_FAILPOINTS = _failpoints("preannotate_task")
 _NOT_IN_RUNS = (
     *_failpoints("watcher", "close_batches"), *END_FAILPOINTS, *PROJECT_FAILPOINTS, *RELEASE_FAILPOINTS,
-    *REASSIGN_FAILPOINTS,
+    *REASSIGN_FAILPOINTS, *MESSAGE_FAILPOINTS,
     *REVIEW_FAILPOINTS, *WAITING_FAILPOINTS, *QUALITY_FAILPOINTS, *PREDICTION_FAILPOINTS,
 )  # fmt: skip
 RUN_FAILPOINTS = tuple(name for name in FAILPOINTS if name not in _NOT_IN_RUNS)

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from labelyard.config import DatasetSpec
 from labelyard.cvat import Cvat
+from labelyard.domain.annotations import Annotations
 from labelyard.domain.objects import base_name
 from labelyard.domain.preannotation import BESIDE_NAME
 from labelyard.domain.quality import file_names
@@ -115,7 +116,7 @@ def _tasks(cvat: Cvat, dataset: str, annotators: Annotators) -> list[Task]:
     found = []
     for task in list(cvat.tasks(name=f"{dataset}-")):
         shown = cvat.frames(task.id) if task.size else []
-        annotations = cvat.task_annotations(task.id)
+        annotations = cvat.task_annotations(task.id) if task.size else Annotations()  # 2.x refuses to read it
         predictions = Counter(shape.frame for shape in annotations.shapes if is_prediction(shape))
         frames = [Frame(one.name, _USES[one.use], predictions[number]) for number, one in enumerate(shown)]
         on_data = (frames[shape.frame] for shape in annotations.shapes if frames[shape.frame].use == "data")

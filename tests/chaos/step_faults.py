@@ -210,6 +210,8 @@ class StepFaults:
             return
         if failure or name == "watch":
             self.scenario.log.append(f"{name}: {failure.splitlines()[0] if failure else 'ended'}")
+        if fault is not None and fault.stop_seconds:
+            worker.send_signal(signal.SIGCONT)  # it may have been stopped after its command had ended
         if fault is not None and not self.scenario.faults_stopped:
             self._faults.append(fault)  # the command never reached it
         self._environment.idle_workers.append(worker)

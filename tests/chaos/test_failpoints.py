@@ -21,6 +21,7 @@ from tests.chaos.fault_plan import (
     CREATE,
     DATA,
     DELAYED_EXPORT,
+    MESSAGE_FAILPOINTS,
     PREDICTION_FAILPOINTS,
     PROJECT_FAILPOINTS,
     QUALITY_FAILPOINTS,
@@ -80,8 +81,9 @@ REACHED_BY: Mapping[str, Mapping[str, Any]] = {
 }
 """The events that lead to a failpoint which an undisturbed batch does not pass."""
 
-OF_BATCHES = [name for name in failpoints.FAILPOINTS if name not in (*RELEASE_FAILPOINTS, *REASSIGN_FAILPOINTS)]
-"""Those of a release and of reassignments are in tests/integration."""
+ELSEWHERE = (*RELEASE_FAILPOINTS, *REASSIGN_FAILPOINTS, *MESSAGE_FAILPOINTS)
+"""Those of a release, of reassignments and of messages to people are in tests/integration."""
+OF_BATCHES = [name for name in failpoints.FAILPOINTS if name not in ELSEWHERE]
 
 NEVER_WITH_CVAT_1 = {
     *PROJECT_FAILPOINTS,

@@ -21,6 +21,7 @@ from labelyard.ledger.tables import Object
 from tests.chaos.boxes import prediction_file
 from tests.chaos.fault_plan import FaultyUpload
 from tests.chaos.scenario import Scenario
+from tests.chaos.snapshot import is_retired
 from tests.support.pictures import picture
 from tests.support.postgres import end_connections
 
@@ -89,7 +90,9 @@ class Uploads:
     def _is_due(self, upload: FaultyUpload, now: float) -> bool:
         if self._scenario.started_at + upload.after > now:
             return False
-        return not upload.once_registered or self._is_registered(self._scenario.key(upload.key))
+        if not upload.once_registered or self._is_registered(self._scenario.key(upload.key)):
+            return True
+        return is_retired(self._scenario.ledger, self._scenario.spec.name)  # it will never be registered
 
     def _is_registered(self, key: str) -> bool:
         with self._scenario.ledger.read_only() as tx:

@@ -2,7 +2,7 @@
 
 1. Does anything need me now? What is it, and what do I do?
 2. Was a server down today? Which, from when to when, and is it over?
-3. How many images arrived today, in all and for each dataset?
+3. How many files arrived today, in all and for each dataset?
 4. How many images still have to be labelled or exported, and since when has the oldest waited?
 5. Who has open jobs, how many, and who has done what today?
 6. Which batches are late, since when, and with whom?
@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 _MOMENT = r"[A-Z][a-z]{2} \d+ [A-Z][a-z]{2} \d\d:\d\d"
+_SECOND = r"(?:[A-Z][a-z]{2} \d+ [A-Z][a-z]{2} )?\d\d:\d\d:\d\d"
 _LINK = re.compile(r"\[([^\]]*)\]\(<[^>]*>\)")
 
 
@@ -47,7 +48,9 @@ class Answers:
     late: Mapping[str, tuple[str, str]]
     """By batch: when it was due, and the people who have it."""
     rejected: Sequence[str]
-    """The entries about quarantined objects, each with what to do."""
+    """The entries about quarantined files."""
+    what_ends_it: str
+    """What a person can do about these files."""
     exported: int
     """Images today."""
     classes: Mapping[str, int]
@@ -78,17 +81,14 @@ def read_operations(page: str) -> Answers:
     return Answers(
         verdict=page.splitlines()[0].removeprefix("## "),
         needs=_entries(page, "Needs a person"),
-        outages={
-            name: (last, since) if state == "up" else (since, "")
-            for name, state, since, last, _ in servers.values()
-            if state != "up" or last != "-"
-        },
-        arrived={"": _number(today.get("images arrived", ""))}
+        outages={name: found for name, row in servers.items() if any(found := _outage(row[2]))},
+        arrived={"": _number(today.get("files arrived", ""))}
         | {_text(row[0]): _number(row[1]) for row in _table(page, "Datasets")},
         backlog=(_number(waits[1]), waits[2]) if waits else (0, ""),
         people={_text(row[0]): Person(_number(row[1]), _number(row[4])) for row in _table(page, "With people")},
         late=_late(_entries(page, "Late")),
         rejected=[entry for entry in known if "quarantined" in entry],
+        what_ends_it="\n".join(line for line in _section(page, "To know").splitlines() if line.startswith("next ")),
         exported=_number(today.get("images exported", "")),
         classes={
             name: _number(number) for name, number in re.findall(r"`([^`]+)` ([\d,]+)", by_class[1] if by_class else "")
@@ -109,6 +109,12 @@ def read_batch(page: str) -> BatchAnswers:
     )
 
 
+def _outage(cell: str) -> tuple[str, str]:
+    """Return when an outage began and ended: of "03:01:29 to 03:02:03, once today", of "since 03:01:29", of others."""
+    found = re.match(rf"(?:since )?({_SECOND})(?: to ({_SECOND}))?", cell)
+    return (found[1], found[2] or "") if found else ("", "")
+
+
 def _section(page: str, title: str) -> str:
     found = re.search(rf"^### {title}.*?$(.*?)(?=^### |\Z)", page, re.MULTILINE | re.DOTALL)
     return found[1] if found else ""
@@ -127,8 +133,8 @@ def _table(page: str, title: str) -> Sequence[Sequence[str]]:
 def _late(entries: Sequence[str]) -> Mapping[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     for entry in entries:
-        read = re.match(r"\*\*[^*]*\*\*(?: with (.*?))?: (.*)", _text(entry))
-        people, batches = (read[1] or "", read[2]) if read else ("", "")
+        read = re.match(r"\*\*([^*]*)\*\*: [^:]*?(?:, with (.*?))?(?::|<br>)", _text(entry))
+        batches, people = (read[1], read[2] or "") if read else ("", "")
         for batch, due in re.findall(rf"(\S+-\d{{5}}) due ({_MOMENT})", batches):
             found[batch] = due, people
     return found

@@ -31,7 +31,7 @@ def sandbox(cvat_version: str) -> Iterator[Serving]:
 @pytest.fixture
 def workspace(tmp_path: Path, store_server: StoreServer, sandbox: Serving) -> Iterator[Workspace]:
     ledger = create_ledger(tmp_path / "ledger.db")
-    with open_context(settings(tmp_path, ledger, store_server.settings, sandbox.url)) as context:
+    with open_context(settings(tmp_path, ledger, store_server.settings, sandbox)) as context:
         workspace = Workspace(context, store_server.new_bucket(), store_server.boto("s3"), sandbox)
         workspace.apply()
         yield workspace

@@ -9,6 +9,7 @@ import hotcoco
 import mlcroissant
 import pytest
 from pycocotools.coco import COCO
+from torchvision.datasets import CocoDetection, wrap_dataset_for_transforms_v2
 
 from labelyard.annotations.content import FrameObject, Image, Kind
 from labelyard.domain.splits import SplitRule
@@ -25,6 +26,7 @@ from tests.support.coco_files import document, write
 from tests.support.content_strategies import IMAGES
 
 OTHER = "other/x.jpg"
+ALL_IMAGES = (*IMAGES, Image(OTHER, 100, 100, 99))
 BOXES = [Found(OTHER, "car", (10.0 * n, 1.0, 10.0 * n + 9, 9.0)) for n in range(2)]
 
 
@@ -56,10 +58,30 @@ def test_coco_readers_find_every_box_of_both_files(reader: Any, release: Path, t
     assert_same(found, [*drawn(held(tmp_path)), *BOXES])
 
 
+def test_torchvision_loads_every_image_with_its_boxes(release: Path, tmp_path: Path) -> None:
+    images, file = release / "images" / "train", release / "annotations" / "instances_train.json"
+    paint(images, ALL_IMAGES)
+    plain = CocoDetection(images, file)
+    names = {number: image["file_name"] for number, image in plain.coco.imgs.items()}
+    labels = {number: label["name"] for number, label in plain.coco.cats.items()}
+    ellipses = {number for number, one in plain.coco.anns.items() if "ellipse" in one["attributes"]}
+    found, seen = [], {}
+    wrapped = wrap_dataset_for_transforms_v2(plain)
+    for index in range(len(plain)):
+        (_, annotations), (picture, target) = plain[index], wrapped[index]
+        name = names[target["image_id"]]
+        seen[name] = picture.size
+        for number, one in enumerate(annotations):
+            if one["id"] not in ellipses:
+                box = tuple(target["boxes"][number].tolist())
+                found.append(Found(name, labels[int(target["labels"][number])], box))
+    assert seen == {image.name: (image.width, image.height) for image in ALL_IMAGES}
+    assert_same(found, [*drawn(held(tmp_path)), *BOXES])
+
+
 def test_datumaro_finds_every_box_of_both_files(release: Path, tmp_path: Path) -> None:
-    images = (*IMAGES, Image(OTHER, 100, 100, 99))
-    paint(release / "images" / "train", images)
-    items = import_from(release, "coco_instances", images)
+    paint(release / "images" / "train", ALL_IMAGES)
+    items = import_from(release, "coco_instances", ALL_IMAGES)
     found = [one for item in items for one, box in item.boxes() if "ellipse" not in box.attributes]
     assert_same(found, [*drawn(held(tmp_path)), *BOXES])
 

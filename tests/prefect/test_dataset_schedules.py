@@ -121,7 +121,7 @@ def test_the_runs_that_a_dead_night_missed_are_caught_up_once(
     assert len(runs) == 5
     assert [run["state_name"] for run in runs] == ["Caught up"] * 4 + ["Sent"]
     assert (
-        f"sent {workspace.dataset}-00001 (1 objects)"
+        f"sent {workspace.dataset}-00001 (1 file)"
         in deployed.call("GET", f"/flow_runs/{runs[-1]['id']}")["state"]["message"]
     )
     assert workspace.dataset in runs[-1]["tags"]

@@ -85,7 +85,7 @@ def test_an_object_is_left_out_and_a_wrong_address_is_a_failed_run_with_the_next
 ) -> None:
     address = f"s3://{at_work.bucket}/in/1.jpg"
     name, message, artifacts = run_of(deployed, "quarantine-object", address=address, why="a dirty lens")
-    assert (name, message) == ("Done", f"{address}: the object is quarantined; it belongs to {retried[0]}")
+    assert (name, message) == ("Done", f"{address}: the file is quarantined; it belongs to {retried[0]}")
     assert any("a dirty lens" in one["data"] for key, one in artifacts.items() if key.startswith("decision-"))
     name, message, _ = run_of(deployed, "quarantine-object", address=f"{address}.bak", why="?")
     assert name == "Failed"

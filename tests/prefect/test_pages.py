@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 
 from labelyard.cli import labelyard
 from labelyard.context import Context
+from labelyard.domain.tasks import JobStatus
 from labelyard.errors import SettingsError
 from labelyard.ledger import batches
 from labelyard.ledger.workload import marker
@@ -98,6 +100,7 @@ def test_a_page_is_updated_in_place_and_only_when_something_changed_or_it_is_old
     update_pages(context)
     first = latest(prefect_server, "operations")
     assert first["data"].startswith("## All running")
+    assert re.search(r"If it is past \w{3} \d+ \w{3} \d\d:\d\d UTC, it is not .*: `labelyard doctor`", first["data"])
     assert first["flow_run_id"] is None
     assert "street-00001: assigned" in latest(prefect_server, "batch-street-00001")["data"]
     update_pages(context)
@@ -147,7 +150,13 @@ def test_a_batch_that_will_be_late_makes_the_page_change_by_itself(
     update_pages(context)
     busy.now += timedelta(days=7, minutes=1)
     update_pages(context)
-    assert latest(prefect_server, "operations")["data"].startswith("## All running, 1 late")
+    assert latest(prefect_server, "operations")["data"].startswith("## 1 batch late")
+    assert "### Late" in latest(prefect_server, "batch-street-00001")["data"]
+    busy.now += timedelta(minutes=1)
+    busy.read_jobs("street-00001", 10, (1,), JobStatus.COMPLETED)
+    busy.export("street-00001", 10, {"car": 1})
+    update_pages(context)
+    assert "### Late" not in latest(prefect_server, "batch-street-00001")["data"]
 
 
 def test_the_page_of_a_failure_is_deleted_once_its_batch_has_recovered(

@@ -156,7 +156,7 @@ def test_a_sweep_registers_objects_without_notifications_and_the_operations_page
     verdict = report["state"]["message"]
     assert page.splitlines()[0].lower() == f"## {verdict}"
     assert f"dataset-{at_work.dataset}" not in page, "its page has an id"
-    assert "1 object quarantined" in page
+    assert "1 file quarantined" in page
     assert "no picture" not in page
     assert "in/broken" in page
 

@@ -6,8 +6,13 @@ import os
 import subprocess
 import sys
 
+from pydantic import SecretStr
+
+from labelyard.alert_settings import MessageSettings, PersonChannel
 from labelyard.context import open_context
 from labelyard.operations.reassign import reassign
+from labelyard.operations.send_messages import send_messages
+from labelyard.orchestration.alert_channels import send
 from labelyard.pipeline.acquire_batch import acquire_batch
 from labelyard.pipeline.collect_finished import collect
 from tests.support.paths import ROOT
@@ -29,6 +34,11 @@ def reassign_in_own_process(
 def collect_in_own_process(workspace: Workspace, failpoint: str | None = None) -> int:
     """Look at the finished tasks with the settings of a workspace; return the exit status."""
     return _run(workspace, "collect", failpoint=failpoint)
+
+
+def send_messages_in_own_process(workspace: Workspace, person: str, url: str, failpoint: str | None = None) -> int:
+    """Send the messages that are due to a person with such a channel; return the exit status."""
+    return _run(workspace, "send_messages", person, url, failpoint=failpoint)
 
 
 def _run(workspace: Workspace, *arguments: str, failpoint: str | None) -> int:
@@ -58,6 +68,10 @@ if __name__ == "__main__":
     with open_context() as context:
         if sys.argv[1] == "reassign":
             reassign(context, *sys.argv[2:4])
+        elif sys.argv[1] == "send_messages":
+            channel = PersonChannel(url=SecretStr(sys.argv[3]), person=sys.argv[2])
+            context.settings.messages = MessageSettings(people={"one": channel}, bundle_minutes=0)
+            send_messages(context, send)
         elif sys.argv[1] == "collect":
             collect(context)
         else:

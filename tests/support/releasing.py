@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from labelyard.pipeline.release_dataset import Released, release_dataset
+from labelyard.domain.released import Released
+from labelyard.pipeline.release_dataset import release_dataset
 from tests.support.pictures import picture
 from tests.support.workspace import Workspace, ingest_and_export
 

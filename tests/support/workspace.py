@@ -35,7 +35,7 @@ from labelyard.pipeline.upload_data import upload_data
 from labelyard.pipeline.wait_for_status import UnfinishedTask, wait_for_status
 from labelyard.server_settings import CvatSettings, StoreSettings
 from labelyard.settings import Settings
-from tests.support.cvat_families import rules_for
+from tests.support.cvat_families import DIALECTS, rules_for
 from tests.support.cvat_tasks import wait_for_frames
 from tests.support.pictures import picture
 
@@ -244,8 +244,13 @@ def assert_one_complete_task(workspace: Workspace) -> None:
     assert [job.assignee for job in workspace.line().jobs] == ["ann"]
 
 
-def settings(folder: Path, ledger: str, store: StoreSettings, cvat_url: str) -> Settings:
-    """Return settings with short waits."""
+def settings(folder: Path, ledger: str, store: StoreSettings, cvat: Serving) -> Settings:
+    """Return settings with short waits.
+
+    They name the dialect: a process keeps its clients, and another test may have used the same port for another family.
+    """
+    version = cvat.sandbox.options.version
+    default = CvatSettings(url=cvat.url, username="root", password=SecretStr("rootpass"), dialect=DIALECTS[version])
     return Settings(
         ledger=ledger,
         store=store,
@@ -254,5 +259,5 @@ def settings(folder: Path, ledger: str, store: StoreSettings, cvat_url: str) -> 
         unclear_upload_seconds=0.5,
         unclear_write_seconds=0.001,
         lease_seconds=30,
-        cvat={"default": CvatSettings(url=cvat_url, username="root", password=SecretStr("rootpass"))},
+        cvat={"default": default},
     )

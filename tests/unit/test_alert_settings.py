@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from labelyard.alert_settings import AlertSettings, ChannelSettings, parse_quiet_hours
+from labelyard.alert_settings import AlertSettings, ChannelSettings, MessageSettings, parse_quiet_hours
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -64,6 +64,14 @@ def test_a_channel_has_either_a_url_or_a_block(fields: dict[str, str]) -> None:
 def test_the_address_of_a_channel_is_not_in_its_text() -> None:
     settings = AlertSettings.model_validate({"channels": {"lead": {"url": "mailto://user:S3CRET@example.com"}}})
     assert "S3CRET" not in f"{settings!r} {settings} {settings.model_dump_json()}"
+
+
+def test_the_channel_of_a_person_is_that_of_a_user_of_cvat_and_the_only_one() -> None:
+    one = {"url": "json://x"}
+    found = MessageSettings.model_validate({"people": {"ada": one, "ben": {**one, "person": "Ben.Miller"}}})
+    assert [*found.by_person] == ["ada", "Ben.Miller"]
+    with pytest.raises(ValidationError, match="the same person"):
+        MessageSettings.model_validate({"people": {"ada": one, "x": {**one, "person": "ada"}}})
 
 
 def test_remind_hours_are_positive() -> None:

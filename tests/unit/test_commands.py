@@ -15,6 +15,7 @@ import click
 import pytest
 
 from labelyard.cli import COMMANDS, labelyard
+from tests.support.command_schemas import commands_schema
 from tests.support.fresh_ledger import create_ledger
 from tests.support.paths import LIBRARY, ROOT, python_files, repository_files, syntax_tree
 
@@ -60,6 +61,16 @@ def test_every_command_prints_json_if_asked() -> None:
         if not isinstance(command, click.Group) and not any("--json" in option.opts for option in command.params)
     }
     assert without <= WITHOUT_JSON
+
+
+def test_every_document_has_a_schema() -> None:
+    """That of `status` is in a file of its own, and `demo` writes a file."""
+    with_json = {
+        " ".join(words)
+        for words, command in every_command().items()
+        if any("--json" in option.opts for option in command.params)
+    }
+    assert with_json - commands_schema()["$defs"].keys() == {"status", "demo"}
 
 
 def test_the_help_page_shows_the_first_sentence_of_each_command() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from labelyard.formats.checks.fault import Fault, Severity
 
@@ -51,24 +50,6 @@ class Report:
     def in_order(self, rules: Iterable[str]) -> dict[str, Tally]:
         """Return the tallies in the order of rules."""
         return {name: self.tallies[name] for name in rules if name in self.tallies}
-
-    def document(self) -> dict[str, Any]:
-        """Return the report as JSON values."""
-        return {
-            "fit": self.fit,
-            "faults": [
-                {
-                    "rule": name,
-                    "severity": tally.severity.value,
-                    "count": tally.count,
-                    "examples": [str(fault) for fault in tally.examples],
-                    "fixable": tally.fixable,
-                }
-                for name, tally in self.tallies.items()
-            ],
-            "images": self.images,
-            "annotations": self.annotations,
-        }
 
 
 def merged(reports: Mapping[str, Report]) -> Report:

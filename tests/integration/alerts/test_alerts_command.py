@@ -98,7 +98,7 @@ def test_the_doctor_names_the_service_of_a_channel_and_a_wrong_address(
 
 def test_the_doctor_shows_that_the_last_message_was_not_accepted(mail: Mailbox, ledger: Ledger) -> None:
     with ledger.transaction() as tx:
-        record_failure(tx, DueMessage(1, "lead", MessageKind.NEW, Message("", "")), "550 no such mailbox")
+        record_failure(tx, DueMessage(1, "lead", MessageKind.NEW, Message("", ""), tx.now), "550 no such mailbox")
     result = doctor()["alert channel lead"]
     assert (result.status, result.next_step) == (Status.FAIL, "labelyard alerts test")
     assert "550 no such mailbox" in result.message

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
+from sqlalchemy import update as sql_update
 
 from labelyard.alert_settings import AlertSettings, ChannelSettings
 from labelyard.context import Context
 from labelyard.domain.alerts import Message
-from labelyard.domain.causes import Kind
-from labelyard.ledger import Ledger, alerts, batches, dead_letters
+from labelyard.domain.causes import Cause, Kind
+from labelyard.ledger import Ledger, Transaction, alerts, batches, dead_letters
+from labelyard.ledger.alert_tables import Alert
 from labelyard.ledger.tables import Object
 from labelyard.operations.figures import read_figures
 from labelyard.operations.send_alerts import send_alerts
@@ -174,3 +177,39 @@ def test_nothing_of_an_address_is_in_the_ledger(context: Context, clock: Clock, 
         rows = [*alerts.all_alerts(tx), alerts.channels(tx)["lead"]]
     assert len(rows) == 2
     assert SECRET not in " ".join(str(vars(row)) for row in rows)
+
+
+def test_a_result_is_recorded_of_no_other_alert_that_got_the_same_id(context: Context) -> None:
+    update(context, Kind.DEAD_LETTERS)
+    due = acquire(context)
+    assert due is not None
+    with context.ledger.transaction() as tx:
+        [row] = alerts.all_alerts(tx)
+        tx.delete(row)
+        tx.flush()
+        update_in(tx, Kind.SERVER)
+        tx.execute(sql_update(Alert).values(id=due.alert, kind="of a newer labelyard"))
+        alerts.record_sent(tx, due)
+    found = acquire(context)
+    assert found is not None
+    assert found.message.title == "labelyard: of a newer labelyard"
+
+
+def test_the_labelyard_before_can_read_an_alert_about_a_person_who_is_not_reached(context: Context) -> None:
+    update(context, Kind.NOT_REACHED)
+    with context.ledger.read_only() as tx:
+        assert [row.kind for row in alerts.all_alerts(tx)] == [Kind.WARNING]
+
+
+def update(context: Context, kind: Kind) -> None:
+    with context.ledger.transaction() as tx:
+        update_in(tx, kind)
+
+
+def update_in(tx: Transaction, kind: Kind) -> None:
+    alerts.update(tx, [Cause(kind, kind, None, "away", "labelyard doctor", tx.now)], ["lead"])
+
+
+def acquire(context: Context) -> alerts.DueMessage | None:
+    with context.ledger.transaction() as tx:
+        return alerts.acquire_due(tx, {"lead": False}, timedelta(hours=24))

@@ -64,7 +64,7 @@ def images(found: TaskDataset) -> list[tuple[int, str]]:
 
 
 def left_out(found: TaskDataset) -> list[tuple[str, int, str]]:
-    return [(one["kind"], one["count"], one["reason"]) for one in found.document()["left_out"]]
+    return [(one.kind, one.count, one.reason) for one in found.document().left_out]
 
 
 def test_ground_truth_is_not_in_the_dataset_and_not_counted(server: Server) -> None:
@@ -184,8 +184,8 @@ class Drawing:
     def counted(self) -> dict[str, int]:
         """Return the kinds in the dataset; nothing may be left out, and CVAT's export must not differ."""
         found = self.server.dataset(self.task).document()
-        assert found["left_out"] == []
-        return {kind: count for kind, count in found["in_file"].items() if count}
+        assert found.left_out == []
+        return {kind: count for kind, count in found.in_file.items() if count}
 
 
 def test_a_skeleton_track_agrees_with_cvats_export(server: Server) -> None:

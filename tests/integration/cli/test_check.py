@@ -67,9 +67,9 @@ def test_a_fit_file_ends_with_status_0_and_a_faulty_one_with_1(tmp_path: Path) -
     write(tmp_path / "good.json")
     write(tmp_path / "bad.json", faulty())
     assert run("good.json").exit_code == 0
-    assert found("good.json") == {"fit": True, "faults": [], "images": 4, "annotations": 6}
+    assert found("good.json") == {"fit": True, "faults": [], "images": 4, "annotations": 6, "fixed": []}
     assert run("bad.json").exit_code == 1
-    assert found("bad.json") == {"fit": False, "faults": [IS_CROWD], "images": 4, "annotations": 6}
+    assert found("bad.json") == {"fit": False, "faults": [IS_CROWD], "images": 4, "annotations": 6, "fixed": []}
     assert "error iscrowd: 1, --fix repairs it\n    annotation 1: its iscrowd" in run("bad.json").stdout
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,13 @@ from labelyard.cli import labelyard
 from labelyard.domain.tasks import JobStatus
 from labelyard.ledger import dead_letters
 from tests.support.busy_ledger import BusyLedger
+from tests.support.coco_files import document as coco
+from tests.support.coco_files import write
+from tests.support.command_schemas import commands_schema, follow_schema
 from tests.support.fresh_ledger import create_ledger
 from tests.support.ledger_samples import dataset_spec
-from tests.support.paths import ROOT
+from tests.support.paths import recorded_payload
+from tests.support.pictures import jpeg
 
 
 @pytest.fixture
@@ -38,11 +41,6 @@ def busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BusyLedger
     busy.ledger.close()
 
 
-@cache
-def schema() -> Any:
-    return json.loads((ROOT / "docs" / "commands.schema.json").read_text())
-
-
 def run(*words: str) -> Result:
     return CliRunner().invoke(labelyard, list(words))
 
@@ -52,15 +50,14 @@ def document(command: str, *arguments: str, status: int = 0) -> Any:
     ran = run(*command.split(), *arguments, "--json")
     assert ran.exit_code == status, (ran.output, ran.exception)
     found = json.loads(ran.stdout)
-    of_command = {"$ref": f"#/$defs/{command.replace(' ', '%20')}", "$defs": schema()["$defs"]}
-    assert list(Draft202012Validator(of_command).iter_errors(found)) == []
+    follow_schema(command, found)
     return found
 
 
 def test_the_schemas_are_valid() -> None:
-    Draft202012Validator.check_schema(schema())
-    for name in schema()["$defs"]:
-        Draft202012Validator.check_schema(schema()["$defs"][name])
+    schema = commands_schema()
+    for one in (schema, *schema["$defs"].values()):
+        Draft202012Validator.check_schema(one)
 
 
 @pytest.mark.usefixtures("busy")
@@ -123,3 +120,40 @@ def test_dead_letters(busy: BusyLedger) -> None:
 @pytest.mark.usefixtures("busy")
 def test_the_schema_of_the_ledger() -> None:
     assert document("db upgrade")["schema"]
+
+
+@pytest.mark.usefixtures("busy")
+def test_causes() -> None:
+    assert [cause["kind"] for cause in document("alerts")["causes"]][:1] == ["failed"]
+
+
+def test_releases_in_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("one", "two"):
+        write(tmp_path / f"{name}.json", coco([f"{name}/a.jpg"], labels=("car",)))
+    first = document("merge", "one.json", "--to", "first")
+    assert (first["folder"], first["counts"]["train"]["images"]) == ("first", 1)
+    document("merge", "one.json", "two.json", "--to", "second", "--previous", "first")
+    assert document("diff", "first", "second", status=1)["images"] == {
+        "added": 1, "removed": 0, "changed": 0, "moved": 0,
+    }  # fmt: skip
+    assert document("verify", "second")["intact"]
+    (tmp_path / "second" / "images.jsonl").unlink()
+    assert [fault["kind"] for fault in document("verify", "second", status=1)["faults"]] == ["removed"]
+    assert not document("verify", "absent", status=2)["intact"]
+
+
+def test_files_before_they_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "one.json", coco(["a.jpg"], labels=("car",)))
+    assert document("check", "one.json")["fit"]
+    assert document("check", "absent.json", status=2)["faults"][0]["rule"] == "unreadable"
+    (tmp_path / "a.jpg").write_bytes(jpeg())
+    (tmp_path / "b.jpg").write_bytes(b"no image")
+    assert {one["file"]: one["verdict"] for one in document("inspect", "a.jpg", "b.jpg", status=1)} == {
+        "a.jpg": "accept", "b.jpg": "quarantine",
+    }  # fmt: skip
+    (tmp_path / "message").write_bytes(recorded_payload("moto-5.2.5__sqs_TestEvent"))
+    assert document("message", "message")["ignored"]
+    (tmp_path / "message").write_bytes(b'{"Records": [7]}')
+    assert document("message", "message", status=1)["rejected"]

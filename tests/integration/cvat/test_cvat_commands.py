@@ -16,6 +16,7 @@ from cvat_sandbox import Serving, serve
 from labelyard.cli import labelyard
 from labelyard.cli.cvat import cvat as group
 from labelyard.errors import LabelyardError
+from tests.support.command_schemas import follow_schema
 from tests.support.pictures import jpeg
 
 Run = Callable[..., Result]
@@ -37,7 +38,11 @@ def run(server: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run
     monkeypatch.setenv("LABELYARD_CVAT__DEFAULT__PASSWORD", "pass12345!")
 
     def invoke(*words: str, stdin: str | None = None) -> Result:
-        return CliRunner().invoke(labelyard, ["cvat", *words], input=stdin)
+        result = CliRunner().invoke(labelyard, ["cvat", *words], input=stdin)
+        if "--json" in words and result.exit_code == 0:
+            command = next(word for word in words if word in group.commands)
+            follow_schema(f"cvat {command}", json.loads(result.stdout))
+        return result
 
     return invoke
 

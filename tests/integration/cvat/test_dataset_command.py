@@ -21,6 +21,7 @@ from labelyard.domain.formats import DATASET_FORMATS
 from labelyard.domain.labels import AttributeSpec, InputType, Label
 from labelyard.domain.tasks import DataSpec, Task, TaskSpec
 from labelyard.errors import LabelyardError
+from tests.support.command_schemas import follow_schema
 from tests.support.cvat_families import V1, VERSIONS, serve_cvat
 from tests.support.cvat_tasks import wait_for_frames
 from tests.support.labels_of_every_kind import BODY
@@ -89,6 +90,7 @@ def document(run: Run, task: Task, name: str = "coco") -> dict[str, Any]:
     result = run(task.id, "--format", name, "--to", f"out-{name}", "--json")
     assert result.exception is None, result.output
     found: dict[str, Any] = json.loads(result.stdout)
+    follow_schema("cvat dataset", found)
     check_account(found)
     return found
 

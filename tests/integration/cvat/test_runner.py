@@ -15,11 +15,14 @@ from labelyard.errors import (
     CvatBusy,
     CvatCrashed,
     CvatDisagrees,
+    CvatNotFound,
     CvatUnauthorized,
     CvatUnreachable,
     InputError,
     UnclearAnswer,
 )
+from labelyard.supervisor.stack import free_ports
+from tests.support.cvat_families import V1, V2, serve_cvat
 from tests.support.scripted_server import (
     CUT,
     HALF,
@@ -87,6 +90,23 @@ def test_auto_detects_the_dialect_once() -> None:
         cvat.whoami()
         cvat.whoami()
         assert len(server.requests("GET", "/api/v1/server/about")) == 2  # once without, once with the token
+
+
+@pytest.mark.parametrize("is_away", [True, False])
+def test_a_client_goes_on_after_its_server_was_upgraded(is_away: bool) -> None:
+    (port,) = free_ports(1)
+    with serve_cvat(V1, ["root:rootpass:superuser"], port=port) as old:
+        cvat = connect(old.url, username="root", password="rootpass")
+        assert cvat.family == "v1"
+        cvat.whoami()
+    if is_away:
+        with pytest.raises(CvatUnreachable):
+            cvat.whoami()
+    with serve_cvat(V2, ["root:rootpass:superuser"], port=port):
+        if not is_away:
+            with pytest.raises(CvatNotFound):
+                cvat.whoami()
+        assert (cvat.whoami().username, cvat.family) == ("root", "v2")
 
 
 def test_a_server_that_is_no_cvat_is_unreachable() -> None:

@@ -107,6 +107,23 @@ def test_work_without_object_storage_does_not_wait_for_it(ledger: Ledger, spec: 
         assert leases.acquire(tx, "street-00001", "one", INGESTING, LEASE, uses_store=False).leased_by == "one"
 
 
+def test_a_trial_whose_run_is_lost_is_followed_by_another(ledger: Ledger, spec: DatasetSpec, clock: Clock) -> None:
+    """Seed 104854202 of the chaos runs: the run of the trial asked CVAT nothing, and no other one was ever started."""
+    closed_batch(ledger, spec)
+    with ledger.transaction() as tx:
+        for _ in range(3):
+            breakers.record_failure(tx, breakers.STORE, "it is away")
+    clock.advance(seconds=20)
+    with ledger.transaction() as tx:
+        tx.scalars(select(OutboxEvent)).one().published_at = tx.now
+    waits = {}
+    for minutes in (2, 4):
+        clock.advance(minutes=minutes)
+        with ledger.read_only() as tx:
+            waits[minutes] = [batch.id for batch in batches.without_run(tx, quiet=timedelta(seconds=60))]
+    assert waits == {2: [], 4: ["street-00001"]}
+
+
 def test_a_batch_in_another_state_cannot_be_acquired(ledger: Ledger, spec: DatasetSpec) -> None:
     register(ledger, spec, an_object(1))
     with pytest.raises(LeaseTaken, match="it is open"), ledger.transaction() as tx:

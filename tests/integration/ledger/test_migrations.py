@@ -67,7 +67,10 @@ def check_rows(tx: Transaction, written: dict[str, int]) -> None:
     renamed = {"circuit_breaker": written.get("breaker", 1), "category": 5}  # 0002 derives categories from documents
     of_alerts = ("problem", "alert", "alert_channel", "sign_of_life", "running_process")
     of_checks = ("review", "review_verdict", "quality_job", "quality_report", "preannotation", "absence")
-    later = dict.fromkeys(("release", "released_image", "outage", *of_alerts, *of_checks), 0)  # from 0012 on
+    of_people = ("job_notice", "person_channel")
+    later = dict.fromkeys(
+        ("release", "released_image", "outage", *of_alerts, *of_checks, *of_people), 0
+    )  # from 0012 on
     assert read == later | {name: number for name, number in written.items() if name != "breaker"} | renamed
 
 

@@ -102,7 +102,7 @@ def test_a_correct_installation_is_ok(settings: Settings, spec: DatasetSpec) -> 
     found = results(settings)
     expected = {
         "ledger", "datasets", "queue", "notification of street", "fast worker", "alerts",
-        "CVAT default", "annotators of street", "spool",
+        "CVAT default", "annotators of street", "spool", "messages",
         f"s3://{spec.export_bucket}/in/", f"s3://{spec.export_bucket}/out/",
     }  # fmt: skip
     assert {name for name, result in found.items() if result.status is Status.OK} == expected

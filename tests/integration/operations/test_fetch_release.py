@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from pycocotools.coco import COCO
 
+from labelyard.cli.json_output import json_text
 from labelyard.errors import InputError
 from labelyard.operations.fetch_release import Fetched, ReleaseAddress, fetch, find_release
 from labelyard.pipeline.release_dataset import release_dataset
 from labelyard.releases.verification import verify
+from tests.support.command_schemas import follow_schema
 from tests.support.pictures import picture
 from tests.support.workspace import Workspace, ingest_and_export
 
@@ -54,6 +56,14 @@ def test_the_folder_has_every_image_under_its_file_name_and_is_intact(released: 
         for image in COCO(str(file)).imgs.values():
             key = image["file_name"].removeprefix("in/")
             assert (tmp_path / "f" / "images" / image["file_name"]).read_bytes() == FILES[key]
+
+
+def test_what_release_and_fetch_print_as_json_follows_their_schemas(released: Workspace, tmp_path: Path) -> None:
+    shown = []
+    made = release_dataset(released.context, "street", on_progress=lambda *done: shown.append(done))
+    assert [one for one in shown if one[0] == "fetching exports"] == [("fetching exports", 0, 1)]
+    follow_schema("release", json.loads(json_text(made)))
+    follow_schema("fetch", json.loads(json_text(fetched(released, tmp_path / "f"))))
 
 
 def test_only_the_images_of_a_split(released: Workspace, tmp_path: Path) -> None:

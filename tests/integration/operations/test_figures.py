@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import select
 
 from labelyard.cli import labelyard
 from labelyard.domain.causes import Kind
@@ -16,9 +17,10 @@ from labelyard.domain.deadlines import Stage
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.errors import NotFound
-from labelyard.ledger import batches, breakers, outages, outbox, problems
+from labelyard.ledger import batches, breakers, objects, outages, outbox, problems
 from labelyard.ledger.history import record
 from labelyard.ledger.situation import NOT_COLLECTED
+from labelyard.ledger.tables import Object
 from labelyard.ledger.workload import marker
 from labelyard.operations.figure_words import lines
 from labelyard.operations.figures import read_figures
@@ -56,7 +58,7 @@ def working(busy: BusyLedger) -> BusyLedger:
 
 def test_the_figures_of_a_morning(working: BusyLedger) -> None:
     seen = working.figures()
-    assert seen.verdict == "1 batch needs you, CVAT default unavailable, 1 late"
+    assert seen.verdict == "1 batch needs you, CVAT default unavailable, 1 batch late"
     assert [(cause.kind, cause.next_step) for cause in seen.causes] == [
         (Kind.FAILED, "labelyard retry street-00006"),
         (Kind.SERVER, "labelyard doctor"),
@@ -89,16 +91,21 @@ def test_each_person_has_a_rate_and_what_is_left_to_do(working: BusyLedger) -> N
     assert (ben.name, ben.open_images, ben.images_per_hour, ben.returned) == ("ben", 10, None, 0)
 
 
-def test_work_of_today_and_a_rejected_job_are_counted(busy: BusyLedger) -> None:
+def test_work_of_today_a_rejected_job_and_quarantined_files_are_counted(busy: BusyLedger) -> None:
     busy.now = MONDAY
     batch = busy.batch(20, 2)
+    with busy.ledger.transaction() as tx:
+        for row in tx.scalars(select(Object).where(Object.batch_id == batch).limit(3)):
+            objects.quarantine(tx, row, "no image")
     busy.now += HOUR
     busy.read_jobs(batch, 20, (2,), JobStatus.VALIDATION)
     busy.now += HOUR
     busy.read_jobs(batch, 20, (2,), JobStatus.ANNOTATION)
     busy.now += HOUR
     busy.read_jobs(batch, 20, (2,), JobStatus.COMPLETED)
-    [ben] = busy.figures().people
+    seen = busy.figures()
+    assert (seen.today.arrived, seen.today.quarantined) == (20, 3)
+    [ben] = seen.people
     assert (ben.open_jobs, ben.images_today, ben.images_week, ben.returned) == (0, 20, 20, 1)
 
 
@@ -120,7 +127,7 @@ def test_days_weeks_and_times_are_those_of_the_teams_time_zone(busy: BusyLedger)
     assert "the oldest batch since Sun 29 Mar 23:30" in page
     assert "the oldest batch since Sun 29 Mar 23:30" in text
     assert "queue is down since Mon 30 Mar 00:30 CEST" in text
-    assert "| queue | **down** | Mon 30 Mar 00:30 |" in page
+    assert "| queue | **down** | since 00:30:00 |" in page
     assert "queue is down since Sun 29 Mar 22:30 UTC" in "\n".join(lines(utc))
     assert (berlin.document()["zone"], berlin.document()["at"].utcoffset()) == ("Europe/Berlin", timedelta())
 
@@ -196,7 +203,7 @@ def test_page_status_and_alerts_name_the_same_causes(working: BusyLedger, monkey
     assert "**street: Source unreadable** (since Mon 30 Nov 08:00): `s3://b/ cannot be read`" in page
     assert "street: s3://b/ cannot be read\n  next: labelyard doctor" in text
     assert page.count("jobs not completed yet") == 1, "late batches have a section of their own"
-    assert seen.verdict == "1 batch needs you, 2 things need you, CVAT default unavailable, 1 late"
+    assert seen.verdict == "1 batch needs you, 2 things need you, CVAT default unavailable, 1 batch late"
 
 
 def test_a_problem_and_its_end_change_the_marker_of_the_pages(busy: BusyLedger) -> None:

@@ -103,6 +103,7 @@ def check(seen: Figures) -> None:
     monday = seen.at.astimezone(seen.zone).date()
     monday -= timedelta(days=monday.weekday())
     week = [day for day in seen.days if day.date >= monday]
+    assert seen.today.quarantined <= seen.today.arrived
     assert seen.today.arrived == seen.days[-1].arrived == sum(one.arrived_today for one in seen.datasets)
     assert seen.week.arrived == sum(day.arrived for day in week) == sum(one.arrived_week for one in seen.datasets)
     exported = seen.today.exported.images, seen.week.exported.images

@@ -26,8 +26,9 @@ from tests.support.workspace import USERS, Workspace, complete_and_export, expor
 
 
 def fix_all(workspace: Workspace) -> list[Action]:
-    plan = survey_tasks(workspace.context)
-    carry_out(workspace.context, plan, allow_loss=True)
+    plan, shown = survey_tasks(workspace.context), list[int]()
+    carry_out(workspace.context, plan, allow_loss=True, on_progress=lambda _what, done, _total: shown.append(done))
+    assert shown == list(range(len([one for one in plan if one.action is not Action.REPORT])))
     return [one.action for one in plan]
 
 

@@ -46,14 +46,14 @@ def test_a_bad_drop_is_one_line_with_examples_and_all_lists_every_file(
 ) -> None:
     short = call(bad_drop, monkeypatch, "status").output
     assert len(short.splitlines()) <= 15
-    assert "119 objects quarantined in street-00001: no image:" in short
-    assert "each of the 119 quarantined objects: labelyard status --all" in short
+    assert "119 files quarantined in street-00001: no image:" in short
+    assert "each of the 119 quarantined files: labelyard status --all" in short
     every = call(bad_drop, monkeypatch, "status", "--all").output
     assert sum("quarantined: no image" in line for line in every.splitlines()) == 119
     assert len(json.loads(call(bad_drop, monkeypatch, "status", "--json").output)["batches"][0]["quarantined"]) == 119
     page = operations_markdown(read_figures(bad_drop.context.ledger), PageLinks(""))
     assert page.count("no image") == 1
-    assert "119 objects quarantined" in page
+    assert "119 files quarantined" in page
 
 
 def test_quarantined_files_do_not_count_as_objects_of_the_task(
@@ -70,10 +70,10 @@ def test_other_reasons_are_other_lines(bad_drop: Workspace) -> None:
     manual.quarantine(bad_drop.context, bad_drop.url("good.jpg"), "a private person")
     lines = list(problems(read_status(bad_drop.context.ledger)))
     assert [line.partition(":")[0] for line in lines[:2]] == [
-        "119 objects quarantined in street-00001",
-        "1 object quarantined in street-00001",
+        "119 files quarantined in street-00001",
+        "1 file quarantined in street-00001",
     ]
-    assert "next: upload a good file under the same key: it is registered as a new object" in lines[0]
+    assert "next: upload a good file under the same key: it is labelled with the next batch" in lines[0]
     assert f"next: labelyard restore {bad_drop.url('good.jpg')}" in lines[1]
 
 

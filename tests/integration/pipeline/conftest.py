@@ -57,7 +57,7 @@ def street(tmp_path: Path, ledger_url: str, store_server: StoreServer) -> Iterat
     Its CVAT has a user beside labelyard's own, eve, who may create tasks too.
     """
     with serve([*USERS, "eve:evepass1:user"]) as sandbox:
-        values = settings(tmp_path, ledger_url, store_server.settings, sandbox.url)
+        values = settings(tmp_path, ledger_url, store_server.settings, sandbox)
         cvat = {"default": values.cvat["default"].model_copy(update={"timeout_seconds": 0.8})}
         with open_context(values.model_copy(update={"cvat": cvat})) as context:
             workspace = Workspace(context, store_server.new_bucket(), store_server.boto("s3"), sandbox)

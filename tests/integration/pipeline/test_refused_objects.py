@@ -204,5 +204,5 @@ def test_status_shows_one_line_for_all_objects_refused_for_the_same_reason(
     workspace.close_batch()
     ingest(workspace)
     [line, more] = problems(read_status(workspace.context.ledger))
-    assert line.startswith("8 objects quarantined in street-00001: refused by the store: AccessDenied")
-    assert more == "each of the 8 quarantined objects: labelyard status --all"
+    assert line.startswith("8 files quarantined in street-00001: refused by the store: AccessDenied")
+    assert more == "each of the 8 quarantined files: labelyard status --all"

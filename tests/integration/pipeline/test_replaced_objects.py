@@ -21,7 +21,7 @@ from labelyard.sources.notifications import NotifiedObject
 from tests.support.pictures import picture
 from tests.support.workspace import Workspace, ingest
 
-ADVICE = "upload a good file under the same key: it is registered as a new object and labelled with the next batch"
+ADVICE = "upload a good file under the same key: it is labelled with the next batch"
 
 
 @pytest.fixture

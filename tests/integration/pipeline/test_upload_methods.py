@@ -31,7 +31,7 @@ def workspace(tmp_path: Path, share: Path, store_server: StoreServer) -> Iterato
     ledger = create_ledger(tmp_path / "ledger.db")
     with (
         serve(USERS, share=share, allow_remote=(urlsplit(store_server.url).netloc,)) as sandbox,
-        open_context(settings(tmp_path, ledger, store_server.settings, sandbox.url)) as context,
+        open_context(settings(tmp_path, ledger, store_server.settings, sandbox)) as context,
     ):
         workspace = Workspace(context, store_server.new_bucket(), store_server.boto("s3"), sandbox)
         workspace.apply()

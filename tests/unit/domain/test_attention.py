@@ -18,10 +18,10 @@ from labelyard.domain.attention import (
     QuarantinedObject,
     Situation,
     causes,
-    verdict,
 )
 from labelyard.domain.causes import Cause, Kind
 from labelyard.domain.deadlines import BatchAtWork, JobAtWork
+from labelyard.domain.headline import verdict
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
 
@@ -117,7 +117,7 @@ def test_late_batches_are_one_cause_for_each_stage_with_the_people_who_have_them
     ]
     assert {(cause.to_act, cause.has_alert) for cause in found} == {(False, True)}
     assert found[0].since == NOW - 2 * DAY
-    assert verdict(found, seen.late, at_work=3) == "all running, 3 late"
+    assert verdict(found, seen.late, at_work=3) == "3 batches late"
 
 
 def test_in_a_paused_dataset_only_what_people_do_is_late() -> None:
@@ -152,7 +152,7 @@ def test_when_prefect_is_away_there_is_one_cause() -> None:
 def test_a_dataset_is_a_cause_when_nothing_arrives_though_it_is_expected(quiet: timedelta, count: int) -> None:
     found = causes(Situation(NOW, expected=[ExpectedObjects("street", DAY, NOW - quiet)]))
     assert [cause.what for cause in found] == [
-        "nothing has arrived since 2026-11-29 07:59 UTC, and new objects are expected every 24 hours"
+        "nothing has arrived since 2026-11-29 07:59 UTC, and new files are expected every 24 hours"
     ] * count
     assert verdict(found, [], at_work=0) == ("1 thing needs you" if count else "nothing to do")
 
@@ -183,9 +183,9 @@ def test_dead_letters_are_one_cause_since_the_oldest() -> None:
 def test_quarantined_objects_with_the_same_reason_are_one_cause_that_is_only_to_know() -> None:
     cause = the_cause(quarantined=[quarantined(n) for n in range(1, 6)])
     assert (cause.objects, len(cause.examples), cause.batches) == (5, 3, ("street-00001", "street-00000"))
-    assert (cause.since, cause.title) == (NOW - 5 * MINUTE, "5 objects quarantined")
+    assert (cause.since, cause.title) == (NOW - 5 * MINUTE, "5 files quarantined")
     assert (cause.to_act, cause.has_alert) == (False, False)
-    assert verdict([cause], [], at_work=0) == "nothing to do"
+    assert verdict([cause], [], at_work=1) == "5 files quarantined", "all running would hide them"
 
 
 def test_what_asks_to_act_comes_first_then_what_is_late_then_what_is_only_to_know() -> None:
@@ -205,7 +205,9 @@ def test_what_asks_to_act_comes_first_then_what_is_late_then_what_is_only_to_kno
         (Kind.WARNING, False, False),
     ]
     assert found[2].what == "1 unfinished job has no assignee (street-00004)"
-    assert verdict(found, seen.late, at_work=1) == "2 batches need you, 1 thing needs you, 1 dataset paused, 1 late"
+    assert verdict(found, seen.late, at_work=1) == (
+        "2 batches need you, 1 thing needs you, 1 batch late, 1 dataset paused, 1 batch with a warning"
+    )
 
 
 def test_time_alone_changes_what_needs_a_person_at_the_first_limit_to_come() -> None:

@@ -62,7 +62,16 @@ def test_a_late_batch_names_those_who_have_its_unfinished_jobs() -> None:
     jobs = (job("ben"), job("anna", JobStatus.COMPLETED), job(None), job("ben", JobStatus.VALIDATION))
     late = late_batch(batch(BatchState.ASSIGNED, timedelta(days=8), *jobs), Deadlines(), NOW)
     assert late is not None
-    assert (late.stage, late.people) == (Stage.LABEL, ("", "ben"))
+    assert (late.stage, late.people, late.images) == (Stage.LABEL, ("", "ben"), 30)
+    assert late.next_step == (
+        "ask ben, or give all their unfinished jobs of street to others: labelyard reassign ben --dataset street"
+    )
+
+
+def test_a_late_batch_that_nobody_has_to_label_is_explained_by_a_command() -> None:
+    of_nobody = late_batch(batch(BatchState.ASSIGNED, timedelta(days=8), job(None)), Deadlines(), NOW)
+    uploading = late_batch(batch(BatchState.CLOSED, timedelta(days=8)), Deadlines(), NOW)
+    assert [one and one.next_step for one in (of_nobody, uploading)] == ["labelyard why street-00001"] * 2
 
 
 def test_the_most_overdue_batch_is_first_and_each_dataset_has_its_own_deadlines() -> None:

@@ -33,10 +33,9 @@ from tests.support.coco_geometry import Raw, differences
 from tests.support.paths import ROOT, recording
 from tests.support.recorded_tasks import frame_names
 
-SHARED = ROOT.parent / "shared" / "recordings" / "cvat-2.73"
+RECORDINGS = ROOT / "tests" / "recordings" / "cvat-2.73-shapes"
+"""One task of CVAT 2.73 for each kind of shape."""
 SIZE = 320, 240
-FIRST, LAST = 471, 720
-"""The recordings of CVAT 2.73 that have one task for each kind of shape."""
 
 INSTANCES, KEYPOINTS = "annotations/instances_default.json", "annotations/person_keypoints_default.json"
 
@@ -89,11 +88,10 @@ class Recorded:
 def recorded_in_273() -> dict[str, Recorded]:
     """Return the tasks by the name of the kind that is drawn in them."""
     steps: dict[str, dict[str, Any]] = defaultdict(dict)
-    for file in sorted(SHARED.glob("0*-d-*.json")):
-        number, _, name = file.stem.split("-", 2)
-        if FIRST <= int(number) <= LAST:
-            kind, _, step = name.partition("-")
-            steps[kind][step] = json.loads(file.read_text())
+    for file in sorted(RECORDINGS.glob("*-d-*.json")):
+        name = file.stem.split("-", 2)[2]
+        kind, _, step = name.partition("-")
+        steps[kind][step] = json.loads(file.read_text())
     found = {}
     for kind, of_kind in steps.items():
         labels = of_kind["labels"]["response_body"]["results"] if "labels" in of_kind else ()
@@ -115,7 +113,7 @@ def _zipped(record: Raw) -> Raw:
     return found
 
 
-OF_273 = recorded_in_273() if SHARED.exists() else {}
+OF_273 = recorded_in_273()
 
 
 def recorded_in_100() -> Recorded:

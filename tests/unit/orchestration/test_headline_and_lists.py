@@ -17,10 +17,10 @@ from labelyard.domain.attention import (
     Situation,
     causes,
     stopped_batches,
-    verdict,
 )
 from labelyard.domain.causes import Kind
 from labelyard.domain.deadlines import STAGES, BatchAtWork, JobAtWork
+from labelyard.domain.headline import verdict
 from labelyard.domain.states import BatchState
 from labelyard.domain.tasks import JobStatus
 from labelyard.ledger.finished import Finished
@@ -88,7 +88,7 @@ def situations(draw: st.DrawFn) -> Situation:
 def shown(seen: Situation) -> Figures:
     """The figures of a situation in which nothing arrives and nobody works."""
     found = causes(seen)
-    nothing = Period(NOW, 0, 0, 0, (), Finished(0, 0, {}), ())
+    nothing = Period(NOW, 0, 0, 0, 0, (), Finished(0, 0, {}), ())
     at_work = sum(one.state in (*STAGES, BatchState.FAILED) for one in seen.batches)
     return Figures(
         at=NOW, dataset=None, causes=found,
@@ -125,12 +125,17 @@ def test_every_number_of_the_headline_is_the_number_of_what_the_lists_name(seen:
     assert number(first.lower(), "things? needs? you") == sum(
         not cause.batches and cause.kind is not Kind.SERVER for cause in to_act
     )
-    overdue = number(first, "late")
+    overdue = number(first, "batch(?:es)? late")
     assert overdue == len(figures.late) == sum(map(named, section(page, "Late")))
     assert overdue == sum(named(line) for line in text if line.startswith("late: "))
     assert overdue == sum(len(cause.batches) for cause in figures.causes if cause.kind is Kind.LATE)
     assert number(first, "datasets? paused") == sum("no run starts" in line for line in section(page, "To know"))
     assert len(section(page, "Needs a person")) == len(to_act)
+    assert number(first, "files? quarantined") == sum(
+        number(line, "files? quarantined") for line in section(page, "To know")
+    )
+    warned = [cause.batches for cause in figures.causes if cause.kind is Kind.WARNING]
+    assert number(first, "batch(?:es)? with a warning") == len({batch for group in warned for batch in group})
 
 
 @given(situations())
@@ -142,11 +147,11 @@ def test_each_entry_names_as_many_batches_as_it_counts(seen: Situation) -> None:
 
 
 @given(situations())
-def test_no_batch_is_both_late_and_in_need_of_a_person_and_nothing_runs_well_beside_a_need(seen: Situation) -> None:
+def test_no_batch_is_both_late_and_in_need_of_a_person_and_nothing_runs_well_beside_an_entry(seen: Situation) -> None:
     figures = shown(seen)
     late = {batch for cause in figures.causes if cause.kind is Kind.LATE for batch in cause.batches}
     assert not late & stopped_batches(figures.causes)
     if "all running" in figures.verdict or "nothing to do" in figures.verdict:
-        assert not any(cause.to_act for cause in figures.causes)
-        assert "paused" not in figures.verdict
+        assert not figures.causes
+        assert not figures.late
         assert "unavailable" not in figures.verdict

@@ -100,4 +100,7 @@ def test_a_source_that_is_checked_while_it_is_written_gets_the_report_of_its_fil
     except (InputError, ValueError, KeyError, TypeError):  # what cannot be merged has an error by the checks
         assert not expected.fit
     else:
-        assert check.report().document() == expected.document()
+        found = check.report()
+        assert (found.tallies, found.images, found.annotations) == (
+            expected.tallies, expected.images, expected.annotations,
+        )  # fmt: skip
