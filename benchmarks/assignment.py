@@ -13,6 +13,7 @@ import random
 import secrets
 import statistics
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +44,16 @@ def main() -> None:
 
 def of_spread(seed: int, teams: int, spread: float) -> dict[str, dict[str, float]]:
     """Return what is measured by policy; the same teams, lots and days for each."""
-    runs = {policy: [run(f"{seed} {spread} {team}", spread, policy) for team in range(teams)] for policy in POLICIES}
+    asked = [(policy, f"{seed} {spread} {team}") for policy in POLICIES for team in range(teams)]
+    with ProcessPoolExecutor() as pool:
+        done = list(pool.map(_run, asked, [spread] * len(asked)))
+    runs = {policy: [one for (of, _), one in zip(asked, done, strict=True) if of == policy] for policy in POLICIES}
     found = {}
     for policy, of_policy in runs.items():
         hours = [hours for one in of_policy for hours in one["hours"]]
         bounds = [hours for one in of_policy for hours in one["bounds"]]
         robin = [hours for one in runs["round_robin"] for hours in one["hours"]]
-        held = [is_held for one in of_policy for is_held in one["held"]]
+        foreseen = [one for of_team in of_policy for one in of_team["foreseen"]]
         found[policy] = {
             "hours": statistics.mean(hours),
             "bound": statistics.mean(bounds),
@@ -57,16 +61,23 @@ def of_spread(seed: int, teams: int, spread: float) -> dict[str, dict[str, float
             "sooner_than_round_robin": 1 - sum(hours) / sum(robin),
             "spread_of_load": statistics.mean(one["spread"] for one in of_policy),
             "accepted_at_once": statistics.mean(one["accepted"] for one in of_policy),
-            "range_held": statistics.mean(held) if held else 0.0,
-            "forecasts": len(held),
+            **{f"{of}_{what}": number for of in ("batch", "backlog") for what, number in _ranges(foreseen, of).items()},
             "ms_per_choice": statistics.mean(one["ms_per_choice"] for one in of_policy),
             "ms_per_forecast": statistics.mean(one["ms_per_forecast"] for one in of_policy),
         }
     return found
 
 
-def run(seed: str, spread: float, policy: str) -> dict[str, Any]:
+def _ranges(foreseen: list[tuple[str, str]], subject: str) -> dict[str, float]:
+    """Return how many 80 % ranges of a subject held, and which shares of ends were before and after them."""
+    missed = [how for of, how in foreseen if of == subject]
+    found = {what: missed.count(how) / max(1, len(missed)) for what, how in (("held", ""), ("early", "early"))}
+    return {"forecasts": len(missed), **found, "late": 1 - sum(found.values())}
+
+
+def _run(asked: tuple[str, str], spread: float) -> dict[str, Any]:
     """Return what one team did with a policy."""
+    policy, seed = asked
     rng = random.Random(seed)
     team = make_team(rng, spread)
     weeks = Weeks(team, policy, POLICIES[policy], random.Random(f"{seed} work"))
@@ -80,9 +91,9 @@ def run(seed: str, spread: float, policy: str) -> dict[str, Any]:
         "bounds": bounds[1:],
         "spread": weeks.spread_of_load(),
         "accepted": weeks.accepted_at_once(),
-        "held": weeks.held,
+        "foreseen": [(one.subject, one.missed) for one in weeks.foreseen],
         "ms_per_choice": 1000 * (total - weeks.forecast_seconds) / max(1, weeks.looks),
-        "ms_per_forecast": 1000 * weeks.forecast_seconds / max(1, len(weeks.held)),
+        "ms_per_forecast": 1000 * weeks.forecast_seconds / max(1, len(weeks.foreseen)),
     }
 
 

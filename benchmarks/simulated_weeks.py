@@ -1,4 +1,7 @@
-"""Eight weeks of a simulated team: lots arrive, a policy chooses, people work, reviews send jobs back."""
+"""Eight weeks of a simulated team: lots arrive, a policy chooses, people work, reviews send jobs back.
+
+A lot is several batches. At its arrival and each noon it is forecast when a batch and when all will be done.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 
 from simulated_team import BEGIN, REWORK, WEEKS, Person
 
@@ -25,16 +29,19 @@ from labelyard.domain.assignment import (
 )
 from labelyard.domain.futures import Range, Worker, simulate
 from labelyard.domain.throughput import DoneJob
-from labelyard.domain.work_history import DAYS_LEARNED, WorkHistory
+from labelyard.domain.work_history import DAYS_LEARNED, OpenJob, WorkHistory
 
 LOTS = WEEKS // 2
-_IMAGES, _OF_JOB = 6000, 20
+_BATCHES, _JOBS, _OF_JOB = 5, 30, 40
+"""In a lot, in a batch, and images in a job."""
 _ARRIVAL = 1440.0 + 13 * 60
 """Tuesday 13:00, when everybody works: policies without a limit give all jobs to those who work when they arrive."""
 _VARIATION = 0.25
 """How the times of jobs vary: the deviation of their logarithm."""
 _LOOK = 60.0
 """Minutes between looks, beside those when something is completed."""
+_SEEN = 60
+"""Jobs that a policy with a limit chooses from; more of them change nothing, and take time."""
 
 
 @dataclass
@@ -43,6 +50,7 @@ class Job:
 
     id: int
     lot: int
+    batch: int
     images: int
     luck: float
     """Its difficulty."""
@@ -50,6 +58,28 @@ class Job:
     assigned: float = 0.0
     done: float | None = None
     rounds: int = 0
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """A forecast, and the jobs that it is about."""
+
+    subject: str
+    at: float
+    range: Range
+    jobs: Sequence[Job]
+
+    @property
+    def end(self) -> datetime:
+        """When they were done."""
+        return _time(max(one.done or 0.0 for one in self.jobs))
+
+    @property
+    def missed(self) -> str:
+        """How the range does not hold the end: "early", "late"; "" if it does."""
+        if self.range.early is None or self.end < self.range.early:
+            return "early"
+        return "late" if self.range.late is not None and self.end > self.range.late else ""
 
 
 class Weeks:
@@ -60,19 +90,20 @@ class Weeks:
         self.policy, self.limit, self.rng = policy, limit, rng
         self.rules = AssignmentRules(policy, people={one.name: PersonRules(limit, one.hours) for one in team})
         self.jobs = [
-            Job(lot * 10_000 + at, lot, _OF_JOB, rng.lognormvariate(-(_VARIATION**2) / 2, _VARIATION))
-            for lot in range(LOTS)
-            for at in range(_IMAGES // _OF_JOB)
+            Job(at, at // _JOBS // _BATCHES, at // _JOBS, _OF_JOB, rng.lognormvariate(-(_VARIATION**2) / 2, _VARIATION))
+            for at in range(LOTS * _BATCHES * _JOBS)
         ]
         self.free: deque[Job] = deque()
         self.queues: dict[str, deque[Job]] = {one.name: deque() for one in team}
         self.busy: dict[str, int] = {}
         """The event that ends what each person works on."""
         self.finished: dict[str, list[Job]] = defaultdict(list)
+        self.done: dict[str, deque[DoneJob]] = {one.name: deque() for one in team}
+        """What labelyard knows of the finished ones, of the last two weeks."""
         self.first_rounds, self.at_once = 0, 0
         self.assigned = 0
-        self.begins, self.held = [lot * 14 * 1440.0 + _ARRIVAL for lot in range(LOTS)], list[bool]()
-        self.open_forecasts: list[tuple[Range, Sequence[Job]]] = []
+        self.begins = [lot * 14 * 1440.0 + _ARRIVAL for lot in range(LOTS)]
+        self.foreseen: list[Foreseen] = []
         self.looks, self.forecast_seconds = 0, 0.0
 
     @property
@@ -106,12 +137,6 @@ class Weeks:
                     heapq.heappush(events, (self._end(one, at), number, "done", one.name))
             if what == "lot" or (what == "look" and at % 1440 == 12 * 60):
                 self._forecast(at)
-        self.held = [
-            one.early is not None
-            and one.early <= _time(max(job.done or 0.0 for job in jobs))
-            and (one.late is None or _time(max(job.done or 0.0 for job in jobs)) <= one.late)
-            for one, jobs in self.open_forecasts
-        ]
 
     def minutes_of_lot(self, lot: int) -> float:
         """Return the images of a lot, each by its difficulty."""
@@ -155,8 +180,9 @@ class Weeks:
         if is_accepted:
             job.done = at
             self.finished[one.name].append(job)
+            self.done[one.name].append(DoneJob(job.images, _time(job.assigned), _time(at), "street"))
         else:
-            self.queues[one.name].append(job)
+            self.queues[one.name].appendleft(job)  # people first correct what came back
 
     def _choose(self, at: float) -> None:
         if not self.free:
@@ -177,7 +203,9 @@ class Weeks:
         if self.policy == "forecast":
             images = {one.name: {"street": float(one.open_images)} for one in annotators}
             annotators = list(informed(annotators, "street", self.rules, self._history(at), images, away))
-        jobs = [FreeJob(one.id, one.lot, one.id, one.images) for one in self.free]
+        jobs = [
+            FreeJob(one.id, one.batch, one.id, one.images) for one in islice(self.free, _SEEN if self.limit else None)
+        ]
         by_id = {one.id: one for one in self.free}
         for choice in ASSIGNMENT_POLICIES[self.policy](jobs, annotators, PolicyState(self.assigned)):
             if choice.annotator:
@@ -196,40 +224,48 @@ class Weeks:
         }
 
     def _history(self, at: float) -> WorkHistory:
-        since = at - DAYS_LEARNED * 1440
-        return WorkHistory(
-            _time(at),
-            {
-                name: [
-                    DoneJob(job.images, _time(job.assigned), _time(job.done or 0.0), "street")
-                    for job in jobs
-                    if (job.done or 0.0) >= since
-                ]
-                for name, jobs in self.finished.items()
-            },
-            {name: [_time(job.assigned) for job in queue] for name, queue in self.queues.items()},
-        )
+        since = _time(at) - timedelta(days=DAYS_LEARNED)
+        for jobs in self.done.values():
+            while jobs and jobs[0].done_at < since:
+                jobs.popleft()
+        held = {name: [_time(job.assigned) for job in queue] for name, queue in self.queues.items()}
+        return WorkHistory(_time(at), self.done, held)
 
     def _forecast(self, at: float) -> None:
-        jobs = [one for one in self.jobs if one.done is None and self.begins[one.lot] <= at]
+        left = [one for one in self.jobs if one.done is None and self.begins[one.lot] <= at]
         began = time.process_time()
         history = self._history(at)
+        if not left or not history.learned.means:
+            return
+        batches = sorted({one.batch for one in left})
+        self._foresee("backlog", at, history, left, batches[-1])
+        if len(batches) > 1:
+            batch = self.rng.choice(batches[:-1])
+            self._foresee("batch", at, history, [one for one in left if one.batch == batch], batch)
+        self.forecast_seconds += time.process_time() - began
+
+    def _foresee(self, subject: str, at: float, history: WorkHistory, jobs: Sequence[Job], last_batch: int) -> None:
         away, workers = self._away(at), list[Worker]()
+        asked = {one.id for one in jobs}
         for name, one in self.team.items():
             pace = history.learned.pace(name, "street")
-            if pace is None:
-                return
-            own = pace.minutes * sum(job.images for job in self.queues[name])
+            assert pace is not None
+            queue = list(self.queues[name])
+            last = max((number for number, job in enumerate(queue) if job.id in asked), default=-1)
+            mine = [OpenJob(job.images, "street", job.rounds > 0) for job in queue[: last + 1] or queue]
+            own = history.minutes_left(name, mine, one.hours, "street")
             workers.append(
                 Worker(
-                    name, pace.minutes, pace.error, own, bool(own), one.hours, away.get(name), name in away,
+                    name, pace.minutes, pace.error, own, len(mine), last >= 0, one.hours, away.get(name), name in away,
                     history.days(name, one.hours),
                 )
             )  # fmt: skip
-        found = simulate(workers, float(sum(job.images for job in self.free)), _time(at), of_job=_OF_JOB)
-        self.forecast_seconds += time.process_time() - began
-        if found is not None and jobs:
-            self.open_forecasts.append((found, jobs))
+        images = float(sum(job.images for job in self.free if job.batch <= last_batch))
+        counted = float(sum(job.images for job in self.free if job.id in asked))
+        waits = self.policy == "forecast" and not any(job.batch > last_batch for job in self.free)
+        found = simulate(workers, images, history.now, counted=counted, of_job=_OF_JOB, waits=waits)
+        if found is not None:
+            self.foreseen.append(Foreseen(subject, at, found, jobs))
 
 
 def _time(at: float) -> datetime:

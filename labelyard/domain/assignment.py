@@ -109,6 +109,8 @@ _Pick = Callable[[FreeJob, Sequence[Annotator], int], tuple[Annotator | None, st
 None lets the job wait for somebody else.
 """
 _UNKNOWN = "forecast knows too little yet"
+_LENGTHS = (0.7, 1.0, 1.5)
+"""How long a job may take, as a share of what is expected."""
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -182,22 +184,39 @@ def forecast(jobs: Sequence[FreeJob], annotators: Sequence[Annotator], state: Po
 
 
 def first_to_complete(jobs: Sequence[FreeJob], annotators: Sequence[Annotator]) -> Mapping[int, str]:
-    """Return who completes each job first, one job after the other, if limits did not count."""
+    """Return who completes each job first, one job after the other, if limits did not count.
+
+    Jobs after those that anybody can get now are left out.
+    """
     now = {one.name: one for one in annotators}
     found = {}
+    room = {one.name: _room(one, len(jobs)) for one in annotators}
     for job in sorted(jobs, key=_in_order):
+        if not any(number > 0 for number in room.values()):
+            break
         able = [one for one in now.values() if one.calendar is not None or not one.obstacle(job)]
         able = [one for one in able if one.name != job.left_by and job.skills <= one.levels.keys()]
         if able:
             one = min(able, key=lambda one: (_end(one, job), one.name))
             now[one.name], found[job.id] = one.with_job(job), one.name
+            room[one.name] -= 1
     return found
 
 
+def _room(one: Annotator, most: int) -> int:
+    """Return how many jobs somebody can get now."""
+    if one.unavailable:
+        return 0
+    return most if one.limit is None else one.limit - one.open_jobs
+
+
 def _end(one: Annotator, job: FreeJob) -> datetime:
+    """Return the mean of when the job may be completed: who has to take it home over the weekend, may well be late."""
     if one.calendar is None or one.pace is None:
         return _NEVER
-    return one.calendar.end(one.open_minutes + job.images * one.pace.minutes)
+    minutes = job.images * one.pace.minutes
+    ends = [one.calendar.end(one.open_minutes + minutes * length) for length in _LENGTHS]
+    return ends[0] + sum((end - ends[0] for end in ends), timedelta()) / len(ends)
 
 
 def _why_first(by_end: Sequence[tuple[datetime, str, Annotator]]) -> str:

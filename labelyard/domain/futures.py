@@ -1,8 +1,8 @@
 """When work will be done: a median and an 80 % range, from futures that are simulated of what is known of people.
 
 In each future everybody works on each day a share of their time that they, or others, worked on a day before, at a pace
-within the error of theirs. What is theirs comes first, then what nobody has: who works more does more of it. The random
-numbers come from the names and the day, so that two looks agree.
+within the error of theirs; some are away for days, which nobody knows before. What is theirs comes first, then what
+nobody has: who works more does more of it. The random numbers come from the names and the day, so that two looks agree.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from math import exp, hypot
+from math import exp, hypot, sqrt
 
+from labelyard.domain.learned_work import JOB_VARIATION
 from labelyard.domain.throughput import midnight
 from labelyard.domain.work_history import PastDay
 from labelyard.domain.working_hours import WorkingHours
@@ -27,8 +28,15 @@ _OWN_DAYS = 2.0
 """With so many own days a person's future days are half their own, half the team's."""
 _DRIFT = 0.1
 """How much the pace of a person changes until then: the deviation of its logarithm."""
-_DRIFT_OF_ALL = 0.14
+_DRIFT_OF_ALL = 0.08
 """The same of all people together: images are harder, somebody is ill. benchmarks/assignment.py measures the ranges."""
+_HALVINGS = 10
+"""So the time of a day is known to a minute."""
+_ABSENCES, _LONGEST_ABSENCE = 0.01, 5
+"""How many absences of a person begin on a day, and the days of the longest: that is six to seven weeks' days a year.
+
+The ledger knows too few to learn from. Those that people have announced are known, beside these.
+"""
 _DAY, _MINUTE = timedelta(days=1), timedelta(minutes=1)
 
 
@@ -52,6 +60,8 @@ class Worker:
     """The standard error of their minutes, as a share."""
     own: float = 0.0
     """Minutes of the work that they have, as far as it is done before the end of what is forecast."""
+    own_jobs: int = 1
+    """How many jobs that is."""
     counts: bool = False
     """Whether some of it is part of what is forecast."""
     hours: WorkingHours | None = None
@@ -103,6 +113,12 @@ class _Person:
             left -= high - low
         return self._spans[number][-1][1]
 
+    def passed(self, number: int, end: datetime) -> float:
+        """Return which part of their time of a day is over at a time."""
+        minutes = self.minutes(number)
+        passed = sum((min(high, end) - low) / _MINUTE for low, high in self._spans[number] if low < end)
+        return passed / minutes if minutes else 0.0
+
     def _spans_of(self, day: date) -> Sequence[tuple[datetime, datetime]]:
         hours = self.worker.hours
         begin, end = midnight(day, self._zone), midnight(day + _DAY, self._zone)
@@ -117,7 +133,7 @@ def _shares(days: Sequence[PastDay], weekend: bool) -> Sequence[float]:  # noqa:
     return found or [one.share for one in days if not weekend]
 
 
-def simulate(
+def simulate(  # noqa: PLR0913 - all that a forecast depends on
     workers: Sequence[Worker],
     images: float,
     now: datetime,
@@ -125,12 +141,17 @@ def simulate(
     *,
     arriving: Sequence[float] = (),
     of_job: float = 0.0,
+    counted: float | None = None,
+    waits: bool = False,
     futures: int = _FUTURES,
 ) -> Range | None:
     """Return when the work of `workers` that counts, and `images` that nobody has yet, are done.
 
-    `of_job` are the images of a job: towards the end some people have nothing to do while others complete their last
-    one. `arriving` are images of earlier days: what will arrive on each day until then, and is to be done, too. None if
+    `counted` are those of the images that count, None: all; the others are done before them.
+
+    `of_job` are the images of a job. When all jobs are taken, people still have to complete their last ones, some after
+    a weekend; `waits` says that the last jobs wait for those who complete them first instead (policy `forecast`).
+    `arriving` are images of earlier days: what will arrive on each day until then, and is to be done, too. None if
     nothing is to be done, or nobody's days are known.
     """
     team = [day for one in workers for day in one.days]
@@ -141,7 +162,8 @@ def simulate(
     ends: list[datetime | None] = []
     steps = 0
     while len(ends) < futures and (len(ends) < _LEAST_FUTURES or steps < _STEPS):
-        end, days = _future(people, images + _idle(images, len(people) * of_job, rng), arriving, rng)
+        future = _Future(people, images, images if counted is None else counted, of_job, rng, waits=waits)
+        end, days = future.run(arriving)
         ends.append(end)
         steps += days * len(people)
     ordered = sorted(ends, key=lambda at: (at is None, at or now))
@@ -149,43 +171,121 @@ def simulate(
     return Range(median, early, late)
 
 
-def _future(
-    people: Sequence[_Person], images: float, arriving: Sequence[float], rng: random.Random
-) -> tuple[datetime | None, int]:
-    """Return when all is done in one future, and how many days it took; None after FURTHEST days."""
-    of_all = rng.gauss(0.0, _DRIFT_OF_ALL)
-    factors = [exp(of_all + rng.gauss(0.0, hypot(one.worker.error, _DRIFT))) for one in people]
-    left = [one.worker.own * factor for one, factor in zip(people, factors, strict=True)]
-    open_people = {at for at, one in enumerate(people) if one.worker.counts and left[at] > 0}
-    end: datetime | None = None
-    shared = images
-    for day in range(FURTHEST + 1):
-        if arriving and day:
-            shared += arriving[int(rng.random() * len(arriving))]
-        made: list[tuple[float, _Person]] = []
-        for at, one in enumerate(people):
-            work = one.work(day, rng)
-            if work < left[at] or not work:
-                left[at] -= work
+class _Future:
+    """One future."""
+
+    def __init__(
+        self,
+        people: Sequence[_Person],
+        images: float,
+        counted: float,
+        of_job: float,
+        rng: random.Random,
+        *,
+        waits: bool,
+    ) -> None:
+        self._people, self._rng, self._counted, self._waits = people, rng, counted, waits
+        of_all = rng.gauss(0.0, _DRIFT_OF_ALL)
+        factors = [exp(of_all + rng.gauss(0.0, hypot(one.worker.error, _DRIFT))) for one in people]
+        self._minutes = [one.worker.minutes * factor for one, factor in zip(people, factors, strict=True)]
+        """For an image."""
+        self._left = [
+            one.worker.own * factor * _luck(one.worker.own_jobs, rng)
+            for one, factor in zip(people, factors, strict=True)
+        ]
+        """Minutes of the jobs that they have."""
+        self._counting = {at for at, one in enumerate(people) if one.worker.counts and self._left[at] > 0}
+        """Who has jobs that count."""
+        self._absences = [_absence(rng) for _ in people]
+        self._end: datetime | None = None
+        # Some have nothing to do at the end, while others complete their last job.
+        images *= _luck(images / of_job if of_job else 1.0, rng)
+        self._images = images + (rng.random() * min(of_job * len(people), images) if waits else 0.0)
+        self._last = [0.0 if waits else rng.random() * of_job for _ in people]
+        """How many images of their last job people have left when nobody can get another one."""
+        self._takers: set[int] = set()
+        """Who has taken jobs of those that count."""
+
+    def run(self, arriving: Sequence[float]) -> tuple[datetime | None, int]:
+        """Return when all is done, and how many days it took; None after FURTHEST days."""
+        for day in range(FURTHEST + 1):
+            if arriving and day:
+                self._images += arriving[int(self._rng.random() * len(arriving))]
+            self._work(day)
+            if self._images <= 0 and not self._counting:
+                return self._end, day + 1
+        return None, FURTHEST
+
+    def _work(self, day: int) -> None:
+        """Let everybody work on a day, on their own jobs first."""
+        free: dict[int, tuple[float, float]] = {}
+        """The minutes that each works, and those of them for jobs that nobody had."""
+        for at, one in enumerate(self._people):
+            work = 0.0 if day in self._absences[at] else one.work(day, self._rng)
+            if work < self._left[at] or not work:
+                self._left[at] -= work
                 continue
-            if at in open_people:
-                open_people.remove(at)
-                end = _later(end, one.at(day, left[at] / work))
-            made.append(((work - left[at]) / (one.worker.minutes * factors[at]), one))
-            left[at] = 0.0
-        of_day = sum(number for number, _ in made)
-        if 0 < shared <= of_day:
-            end = _later(end, max(made, key=lambda of: of[0])[1].at(day, shared / of_day))
-        shared -= min(of_day, max(shared, 0.0))
-        if shared <= 0 and not open_people:
-            return end, day + 1
-    return None, FURTHEST
+            if at in self._counting:
+                self._counting.remove(at)
+                self._done(at, day, self._left[at] / work)
+            free[at] = work, work - self._left[at]
+            self._left[at] = 0.0
+        if self._images > 0 and free:
+            self._share(day, free)
+
+    def _share(self, day: int, free: dict[int, tuple[float, float]]) -> None:
+        """Let people work on what nobody has, until all of it is taken; then they complete their last jobs."""
+        of_day = sum(minutes / self._minutes[at] for at, (_, minutes) in free.items())
+        takers = self._takers | free.keys()
+        begun = sum(self._last[at] for at in takers)
+        if self._images - begun > of_day:
+            self._images -= of_day
+            if self._images < self._counted:
+                self._takers = takers
+            return
+        last = min(1.0, self._images / begun) if begun else 0.0
+        end = self._when(day, free, max(0.0, self._images - begun))
+        self._images = 0.0
+        if self._waits:
+            self._end = max(end, self._end or end)
+            return
+        for at in takers:
+            needed = self._last[at] * last * self._minutes[at]
+            work, minutes = free.get(at, (0.0, 0.0))
+            worked = self._people[at].passed(day, end) * work
+            if at not in self._takers and worked <= work - minutes:
+                continue  # they have not come to it
+            if worked + needed <= work:
+                self._done(at, day, (worked + needed) / work)
+            else:
+                self._left[at] = needed - (work - worked)
+                self._counting.add(at)
+        self._takers.clear()
+
+    def _when(self, day: int, free: dict[int, tuple[float, float]], images: float) -> datetime:
+        """Return when so many images of a day are done."""
+        low = min(self._people[at].at(day, 0.0) for at in free)
+        high = max(self._people[at].at(day, 1.0) for at in free)
+        for _ in range(_HALVINGS):
+            middle = low + (high - low) / 2
+            done = 0.0
+            for at, (work, minutes) in free.items():
+                done += max(0.0, minutes - work * (1 - self._people[at].passed(day, middle))) / self._minutes[at]
+            low, high = (middle, high) if done < images else (low, middle)
+        return high
+
+    def _done(self, at: int, day: int, part: float) -> None:
+        """Remember that somebody completes what counts when a part of their day is over."""
+        end = self._people[at].at(day, part)
+        self._end = end if self._end is None or end > self._end else self._end
 
 
-def _idle(images: float, of_all: float, rng: random.Random) -> float:
-    """Return the images that people could have done who have nothing to do at the end, with a job for each of them."""
-    return rng.random() * min(of_all, images)
+def _luck(jobs: float, rng: random.Random) -> float:
+    """Return how much longer than expected so many jobs take together."""
+    return exp(rng.gauss(0.0, JOB_VARIATION / sqrt(max(1.0, jobs))))
 
 
-def _later(one: datetime | None, other: datetime) -> datetime:
-    return other if one is None or other > one else one
+def _absence(rng: random.Random) -> range:
+    """Return the days on which somebody is away whom nobody expects to be."""
+    first = int(rng.expovariate(_ABSENCES))
+    return range(first, first + 1 + int(rng.random() * _LONGEST_ABSENCE))

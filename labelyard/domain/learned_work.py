@@ -22,7 +22,7 @@ _MEAN_COUNTS = 2.0
 """The mean counts like so many jobs of a person."""
 _REVIEWS_COUNT = 4.0
 """The share that is accepted of everybody's jobs counts like so many reviews of a person."""
-_JOB_VARIATION = 0.4
+JOB_VARIATION = 0.4
 """How far the times of similar jobs of a person are apart, as a share of their mean; for the error of a pace."""
 
 
@@ -89,7 +89,7 @@ class Learned:
         in_all, here = self._of_person.get(person, _Sum()), self._of_both.get((person, dataset), _Sum())
         factor = here.factor(in_all.factor(1.0, self._units[""]), self._units[dataset])
         accepted = self._accepted(person, dataset)
-        error = _JOB_VARIATION / sqrt(in_all.weight + _MEAN_COUNTS)
+        error = JOB_VARIATION / sqrt(in_all.weight + _MEAN_COUNTS)
         return Pace(self.means[dataset] * factor, here.jobs, accepted, error)
 
     def minutes_of(self, person: str, images: Mapping[str, float], otherwise: str) -> float:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime, timedelta
 
 from labelyard.domain.working_hours import WorkingHours
 
 HORIZON = timedelta(days=180)
 """Work that lasts longer has no end that means anything."""
+Span = tuple[datetime, datetime]
 _MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
 
 
@@ -20,7 +22,7 @@ class WorkCalendar:
 
     def __init__(self, begin: datetime, hours: WorkingHours | None, share: float = 1.0) -> None:
         self._begin, self._hours, self._share = begin, hours, max(share, 0.01)
-        self._spans: list[tuple[datetime, datetime]] = []
+        self._spans: list[Span] = []
         self._minutes: list[float] = []
         """The minutes of the calendar up to the end of each span."""
         self._next: date | None = None
@@ -55,12 +57,36 @@ def minutes_between(begin: datetime, end: datetime, hours: WorkingHours | None) 
     """Return how many minutes between two times are somebody's hours; without hours all are."""
     if end <= begin:
         return 0.0
+    return sum((high - low) / _MINUTE for low, high in overlap([(begin, end)], working(begin, end, hours)))
+
+
+def working(begin: datetime, end: datetime, hours: WorkingHours | None) -> Sequence[Span]:
+    """Return the hours of somebody that may be between two times; without hours that is all the time."""
     if hours is None:
-        return (end - begin) / _MINUTE
-    first = begin.astimezone(hours.zone).date() - _DAY
-    last, found = begin, 0.0
-    for low, high in hours.spans(first, (end.astimezone(UTC).date() - first).days + 2):
-        low, high = max(low, last), min(high, end)  # noqa: PLW2901 - the part that counts
-        if high > low:
-            found, last = found + (high - low) / _MINUTE, high
+        return [(begin, end)]
+    first = begin.astimezone(hours.zone).date() - _DAY  # its night shift ends on the next day
+    return merged(hours.spans(first, (end.astimezone(hours.zone).date() - first).days + 1))
+
+
+def merged(spans: Iterable[Span]) -> Sequence[Span]:
+    """Return the times that are in any of the spans, one after the other."""
+    found: list[Span] = []
+    for low, high in sorted(spans):
+        if found and low <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], high)
+        else:
+            found.append((low, high))
     return found
+
+
+def overlap(some: Sequence[Span], others: Sequence[Span]) -> Iterator[Span]:
+    """Yield the times that are in both; the spans of each follow one another."""
+    at = other = 0
+    while at < len(some) and other < len(others):
+        low, high = max(some[at][0], others[other][0]), min(some[at][1], others[other][1])
+        if high > low:
+            yield low, high
+        if some[at][1] <= others[other][1]:
+            at += 1
+        else:
+            other += 1

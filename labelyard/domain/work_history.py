@@ -10,10 +10,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import cached_property
+from itertools import pairwise
 
 from labelyard.domain.learned_work import Learned, Reviewed, learn
 from labelyard.domain.throughput import DoneJob, midnight
-from labelyard.domain.work_calendar import WorkCalendar, minutes_between
+from labelyard.domain.work_calendar import Span, WorkCalendar, merged, minutes_between, overlap, working
 from labelyard.domain.working_hours import WorkingHours
 
 DAYS_LEARNED = 14
@@ -24,7 +25,11 @@ _WHOLE_DAY = 20 * 60.0
 """Minutes; without hours only a day on which somebody had work for so long tells how much they do in one."""
 _TEAM_COUNTS = 2.0
 """The days of all count like so many days of a person."""
-_DAY = timedelta(days=1)
+_RETURNED = 0.5
+"""The part of a job's time that it takes again when a review sent it back."""
+_MOST_BEGUN = 0.8
+"""Nobody knows how much of a job is done; so much at most."""
+_DAY, _MINUTE = timedelta(days=1), timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,16 @@ class PastDay:
     share: float
     is_weekend: bool
     of_hours: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OpenJob:
+    """A job that somebody has."""
+
+    images: int
+    dataset: str
+    returned: bool = False
+    """Whether a review sent it back."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +78,32 @@ class WorkHistory:
         made: dict[date, float] = defaultdict(float)
         for job in self.done.get(person, ()):
             made[job.done_at.astimezone(by_clock).date()] += self._minutes_of(person, job)
-        held = self._held(person)
-        found = []
-        for number in range(-DAYS_LEARNED, 0):
-            day = self.now.astimezone(by_clock).date() + number * _DAY
-            begin, end = midnight(day, by_clock), min(midnight(day + _DAY, by_clock), self.now)
-            of_day = [(max(begin, low), min(end, high)) for low, high in held if low < end and high > begin]
-            time = sum(minutes_between(low, high, hours) for low, high in of_day)
-            if time >= (_WHOLE_DAY if hours is None else _LEAST_HELD):
-                found.append(PastDay(min(1.5, made[day] / time), day.weekday() > 4, hours is not None))
-        return found
+        first = self.now.astimezone(by_clock).date() - DAYS_LEARNED * _DAY
+        whole = list(pairwise(midnight(first + number * _DAY, by_clock) for number in range(DAYS_LEARNED + 1)))
+        held = overlap(self._held(person), working(whole[0][0], whole[-1][1], hours))
+        time: dict[date, float] = defaultdict(float)
+        for low, high in overlap(whole, list(held)):
+            time[low.astimezone(by_clock).date()] += (high - low) / _MINUTE
+        least = _WHOLE_DAY if hours is None else _LEAST_HELD
+        return [
+            PastDay(min(1.5, made[day] / minutes), day.weekday() > 4, hours is not None)
+            for day, minutes in time.items()
+            if minutes >= least
+        ]
+
+    def minutes_left(self, person: str, jobs: Sequence[OpenJob], hours: WorkingHours | None, otherwise: str) -> float:
+        """Return how long a person still needs for their jobs, in this order: they work on the first since `last_sign`.
+
+        Unknown datasets count like the one `otherwise`.
+        """
+        needed = [
+            self.learned.minutes_of(person, {job.dataset: job.images * (_RETURNED if job.returned else 1)}, otherwise)
+            for job in jobs
+        ]
+        last = self.last_sign(person)
+        if not needed or last is None:
+            return sum(needed)
+        return sum(needed) - min(minutes_between(last, self.now, hours), _MOST_BEGUN * needed[0])
 
     def share(self, days: Sequence[PastDay], of_all: Sequence[PastDay]) -> float | None:
         """Return the mean share of somebody with these `days`, in a team with days `of_all`; None if none is known."""
@@ -114,13 +145,7 @@ class WorkHistory:
         pace = self.learned.pace(person, job.dataset)
         return pace.minutes * job.images if pace else 0.0
 
-    def _held(self, person: str) -> Sequence[tuple[datetime, datetime]]:
-        """Return the times at which somebody had a job, one after the other."""
+    def _held(self, person: str) -> Sequence[Span]:
+        """Return the times at which somebody had a job."""
         done = [(job.assigned_at or job.done_at, job.done_at) for job in self.done.get(person, ())]
-        found: list[tuple[datetime, datetime]] = []
-        for low, high in sorted([*done, *((at, self.now) for at in self.held.get(person, ()))]):
-            if found and low <= found[-1][1]:
-                found[-1] = found[-1][0], max(found[-1][1], high)
-            else:
-                found.append((low, high))
-        return found
+        return merged([*done, *((at, self.now) for at in self.held.get(person, ()))])

@@ -6,12 +6,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
+from functools import partial
 from typing import TYPE_CHECKING
 
 from labelyard.domain.futures import FURTHEST, Range, Worker, simulate
 from labelyard.domain.learned_work import LEAST_JOBS
 from labelyard.domain.throughput import Day
-from labelyard.domain.work_history import WorkHistory
+from labelyard.domain.work_history import OpenJob, WorkHistory
 from labelyard.ledger import absences, datasets, work_history, workload
 from labelyard.ledger.database import Transaction
 from labelyard.ledger.people_tables import Absence
@@ -54,6 +55,15 @@ class _Subject:
         """Return whether what nobody has of a batch is part of it, or is assigned before it."""
         return dataset in self.specs and (self.batch is None or number <= self.batch.number)
 
+    def counts(self, number: int) -> bool:
+        """Return whether what nobody has of a batch is part of it."""
+        return self.batch is None or number == self.batch.number
+
+    @property
+    def waits(self) -> bool:
+        """Whether its last jobs wait for who completes them first; those of a batch do not, if others follow."""
+        return self.batch is None and all(one.assignment.policy == "forecast" for one in self.specs.values())
+
 
 def forecast(
     tx: Transaction, specs: Sequence[DatasetSpec], records: Sequence[JobRecord], days: Sequence[Day], zone: tzinfo
@@ -85,7 +95,7 @@ def _foresee(
     free = _free(tx, subject, open_jobs)
     mine = [one for one in open_jobs if one.assignee and subject.includes(one)]
     images = sum(one.images for one in mine) + sum(
-        number for (_, batch), number in free.items() if subject.batch is None or batch == subject.batch.number
+        number for (_, batch), number in free.items() if subject.counts(batch)
     )
     if not images:
         return None
@@ -100,9 +110,14 @@ def _foresee(
     shared = sum(number * means.get(name, usual) / usual for (name, _), number in free.items())
     sizes = [one.images for one in records if one.dataset in subject.specs]
     of_job = sum(sizes) / len(sizes) if sizes else 0.0
-    done = simulate(workers, shared, history.now, zone, of_job=of_job)
-    grows = simulate(workers, shared, history.now, zone, of_job=of_job, arriving=arrived) if any(arrived) else None
-    return Forecast(images, done, grows, per_day)
+    counted = sum(
+        number * means.get(name, usual) / usual for (name, batch), number in free.items() if subject.counts(batch)
+    )
+    foreseen = partial(
+        simulate, workers, shared, history.now, zone, of_job=of_job, counted=counted, waits=subject.waits
+    )
+    grows = foreseen(arriving=arrived) if any(arrived) else None
+    return Forecast(images, foreseen(), grows, per_day)
 
 
 def _free(tx: Transaction, subject: _Subject, open_jobs: Sequence[JobRecord]) -> Mapping[tuple[str, int], int]:
@@ -136,9 +151,8 @@ def _workers(
     names = {name for spec in subject.specs.values() for name in spec.annotators}
     for name in sorted(names | holders):
         jobs = sorted(held[name], key=lambda one: one.assigned_at or one.since)
-        last = max((at for at, one in enumerate(jobs) if subject.includes(one)), default=-1)
         back = coming_back.get(name, {})
-        yield _worker(name, subject, history, jobs[: last + 1], back, away.get(name), usual, zone)
+        yield _worker(name, subject, history, jobs, back, away.get(name), usual, zone)
 
 
 def _worker(
@@ -152,12 +166,11 @@ def _worker(
     zone: tzinfo,
 ) -> Worker:
     """Return a person with the jobs that they do first: people work in the order in which they got their jobs."""
+    last = max((at for at, one in enumerate(jobs) if subject.includes(one)), default=-1)
+    mine = [OpenJob(one.images, one.dataset, one.returned) for one in jobs[: last + 1] or jobs]
     spec = next((one for one in subject.specs.values() if name in one.annotators), None)
     hours = spec.assignment.rules().of(name).hours if spec is not None else None
     learned = history.learned
-    images: dict[str, float] = defaultdict(float, coming_back)
-    for one in jobs:
-        images[one.dataset] += one.images
     known = [(learned.pace(name, of), learned.means[of]) for of in _known(learned.means, subject.specs)]
     paces = [(pace, mean) for pace, mean in known if pace is not None]
     factor = sum(pace.minutes / mean for pace, mean in paces) / len(paces)
@@ -166,8 +179,9 @@ def _worker(
         name,
         usual * factor,
         max(pace.error for pace, _ in paces),
-        learned.minutes_of(name, images, otherwise),
-        bool(jobs),
+        history.minutes_left(name, mine, hours, otherwise) + learned.minutes_of(name, coming_back, otherwise),
+        len(mine),
+        last >= 0,
         hours,
         absence.until if absence else None,
         absence is not None,
