@@ -65,6 +65,10 @@ class Cluster:
         self.settings = {
             **self.page.settings("LABELYARD_CVAT__DEFAULT__URL", self.folder),
             **SHORT_TIMES,
+            # Two hosts share the processors of this machine.
+            "LABELYARD_DEPLOY__COLLECT_SECONDS": "15",
+            "LABELYARD_DEPLOY__SWEEP_SECONDS": "30",
+            "LABELYARD_DEPLOY__HOUSEKEEPING_SECONDS": "15",
             "LABELYARD_STORE__ENDPOINT_URL": self.store_url,
             "LABELYARD_STORE__REGION": "us-east-1",
             "LABELYARD_STORE__ACCESS_KEY_ID": "test",

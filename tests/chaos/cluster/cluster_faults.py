@@ -20,8 +20,8 @@ _PAUSE_SECONDS = 0.1
 _KINDS = ("worker", "watcher", "api", "services")
 """Parts that both hosts have: that of one host is killed."""
 _DATABASES = ("redis", "postgres")
-_UPLOADS = 60
-_UPLOAD_SECONDS = 60.0
+_UPLOADS = 40
+_UPLOAD_SECONDS = 50.0
 _CUT_SECONDS = 12.0
 
 
@@ -34,7 +34,7 @@ class ClusterFault:
 
 
 def cluster_plan(seed: int) -> FaultPlan:
-    """Return the uploads of a seed: one image a second, whose notifications all arrive."""
+    """Return the uploads of a seed: images that arrive one by one, with a notification each."""
     rng = random.Random(seed)
     uploads = (
         FaultyUpload(f"day{number % 3}/{number:03}.jpg", number, number * _UPLOAD_SECONDS / _UPLOADS, "once")
