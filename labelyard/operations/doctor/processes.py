@@ -54,8 +54,8 @@ def _killed(lost: Sequence[RunningProcess], running: Sequence[RunningProcess]) -
     """Yield a warning for each process in whose place none has started on its host since, as systemd starts one."""
     successors = list(running)
     for one in sorted(lost, key=lambda one: one.seen_at):
-        place = (one.kind, _host(one))
-        new = [other for other in successors if (other.kind, _host(other)) == place and other.since > one.seen_at]
+        part = (one.kind, _host(one))
+        new = [other for other in successors if (other.kind, _host(other)) == part and other.since > one.seen_at]
         if new:
             successors.remove(new[0])
             continue

@@ -52,7 +52,7 @@ def cluster_faults(seed: int, hosts: list[str]) -> list[ClusterFault]:
     parts = [*(f"{kind}-{rng.choice(hosts)}" for kind in (*_KINDS, "network")), *_DATABASES]
     rng.shuffle(parts)
     step = _UPLOAD_SECONDS / len(parts)
-    return [ClusterFault((place + rng.random()) * step, part) for place, part in enumerate(parts)]
+    return [ClusterFault((number + rng.random()) * step, part) for number, part in enumerate(parts)]
 
 
 class ClusterFaults:

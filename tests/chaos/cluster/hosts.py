@@ -57,7 +57,7 @@ def open_hosts(names: Sequence[str], on_message: Callable[[str], None]) -> Itera
         except _FORBIDDEN as error:
             exit_stack.close()
             on_message(f"no network namespaces, so the hosts are loopback addresses: {error}")
-            hosts = [Host(name, f"127.{number}.0.{place}") for place, name in enumerate(names, 2)]
+            hosts = [Host(name, f"127.{number}.0.{last}") for last, name in enumerate(names, 2)]
         yield hosts
 
 
@@ -70,8 +70,8 @@ def _connected(names: Sequence[str], number: int, exit_stack: ExitStack) -> list
     bridge_index = ip.link_lookup(ifname=bridge)[0]
     ip.addr("add", index=bridge_index, address=f"{_NETWORK}.{number}.1", prefixlen=24)
     ip.link("set", index=bridge_index, state="up")
-    for place, name in enumerate(names, 2):
-        host = Host(name, f"{_NETWORK}.{number}.{place}", f"lychaos{number}-{name}", f"lychaos{number}-{place}")
+    for last, name in enumerate(names, 2):
+        host = Host(name, f"{_NETWORK}.{number}.{last}", f"lychaos{number}-{name}", f"lychaos{number}-{last}")
         netns.create(host.namespace)
         exit_stack.callback(netns.remove, host.namespace)
         ip.link("add", ifname=host.link, kind="veth", peer={"ifname": "eth0", "net_ns_fd": host.namespace})
