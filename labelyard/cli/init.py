@@ -16,7 +16,8 @@ from labelyard.config import DatasetSpec, parse_spec
 from labelyard.config.fields import Bucket, Caption, Folder, Name, Person, Prefix
 from labelyard.domain.objects import s3_url
 from labelyard.errors import InputError, SettingsError, SpecError
-from labelyard.settings import WatchSettings, load_settings
+from labelyard.settings import load_settings
+from labelyard.watch_settings import WatchSettings
 
 ENV = Path(".env")
 _IGNORED = (".env", ".labelyard/")
