@@ -38,9 +38,10 @@ _IGNORED = (".env", ".labelyard/")
 @click.option(
     "--notifications",
     type=click.Choice([kind.value for kind in Notifications]),
-    help="How the storage notifies of new files: the SQS of AWS, another SQS, a webhook, or not at all.",
+    help="How the storage notifies of new files: the SQS of AWS, another SQS, NATS, a webhook, or not at all.",
 )
 @click.option("--sqs-url", help="The address of the other SQS; by default that of the object storage.")
+@click.option("--queue-url", help="The address of the queue, such as nats://nats.example.com:4222.")
 @click.option("--webhook-host", help="The address that the webhook listens on; 0.0.0.0 for other machines.")
 @click.option(
     "--secrets",

@@ -23,10 +23,10 @@ class Key:
         self.public = _encoded(bytes([prefix]) + self._private.public_key().public_bytes_raw())
         self.seed = _encoded(bytes([_SEED | prefix >> 5, (prefix & 31) << 3]) + self._private.private_bytes_raw())
 
-    def sign(self, subject: str, claims: dict[str, Any]) -> str:
+    def sign(self, subject: str, content: dict[str, Any]) -> str:
         """A JWT by this key about another one."""
         header = {"typ": "JWT", "alg": "ed25519-nkey"}
-        body = {"jti": subject, "iat": 1, "iss": self.public, "sub": subject, "nats": {**claims, "version": 2}}
+        body = {"jti": subject, "iat": 1, "iss": self.public, "sub": subject, "nats": {**content, "version": 2}}
         text = ".".join(_part(json.dumps(one).encode()) for one in (header, body))
         return f"{text}.{_part(self._private.sign(text.encode()))}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -135,6 +136,14 @@ def test_a_server_that_hangs_is_a_temporary_error(nats_server: NatsServer, monke
         finally:
             nats_server.process.send_signal(signal.SIGCONT)
         assert queue.depth() == QueueDepth(0, 0)
+
+
+def test_a_closed_queue_leaves_no_connection_and_no_thread(nats_server: NatsServer) -> None:
+    before = threading.active_count()
+    with opened(nats_server.url, **nats_server.new_stream()) as queue:
+        queue.receive(0)
+        assert threading.active_count() == before + 1
+    eventually(lambda: threading.active_count() == before)
 
 
 def test_without_jetstream_the_error_says_what_to_enable() -> None:

@@ -9,6 +9,9 @@ from typing import Any
 
 from labelyard.failpoints import EXIT_STATUS
 from labelyard.ledger.tables import Object
+from labelyard.operations.doctor.check import Installation, Status
+from labelyard.operations.doctor.notifications import checks
+from labelyard.server_settings import StoreSettings
 from labelyard.settings import Settings
 from labelyard.sources.queues import QueueDepth, open_queue
 from labelyard.watch_settings import NatsSettings, WatchSettings
@@ -70,7 +73,6 @@ def test_notifications_creates_stream_and_consumer_and_shows_what_to_do_in_minio
     assert shown.stdout.count("create it with") == 2
     assert f"mc event add ALIAS/{bucket} arn:minio:sqs::labelyard:nats --event put,delete --prefix in/" in shown.stdout
     assert shown.stdout.splitlines()[-1] == f"next: labelyard notifications {spec.name} --apply"
-    assert "stream not found" in str(machine.call("notifications", spec.name, "--json").exception or "stream not found")
 
     applied = machine.call("notifications", spec.name, "--apply", "--json")
     assert applied.exit_code == 0, applied.output
@@ -83,10 +85,12 @@ def test_notifications_creates_stream_and_consumer_and_shows_what_to_do_in_minio
     assert (found["ack_wait"], found["max_deliver"], found["max_ack_pending"]) == (60.0, -1, 10_000)
     nats_server.publish(names["subject"], ["a"])
     watch = WatchSettings(queue_url=nats_server.url, nats=NatsSettings.model_validate(names))
-    queue = open_queue(Settings(watch=watch))
-    assert queue is not None
-    assert [message.body for message in queue.receive(5)] == [b"a"]
-    queue.close()
+    unread = StoreSettings(block="street-bucket")  # a block of Prefect, which is only needed for the store
+    installation = Installation(Settings(watch=watch, store=unread), (spec,))
+    results = [result for check in checks(installation).values() for result in check(installation)]
+    assert [result.status for result in results] == [Status.OK, Status.UNKNOWN]
+    assert results[0].message == f"{nats_server.url}: 1 messages wait"
+    assert f"`labelyard notifications {spec.name}`" in results[1].message
 
 
 async def _configs(js: Any, names: dict[str, str]) -> dict[str, Any]:
@@ -105,5 +109,5 @@ def test_notifications_corrects_a_consumer_that_would_lose_messages_and_refuses_
     found = nats_server.call(lambda js: _configs(js, names))
     assert (found["ack_wait"], found["filter_subject"]) == (60.0, names["subject"])
     machine.environment["LABELYARD_WATCH__NATS__SUBJECT"] = "other"
-    refused = machine.call("notifications", spec.name, "--apply")
-    assert "LABELYARD_WATCH__NATS__SUBJECT" in str(refused.exception)
+    denied = machine.call("notifications", spec.name, "--apply")
+    assert "LABELYARD_WATCH__NATS__SUBJECT" in str(denied.exception)
