@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
+import threading
+from contextlib import closing
 from typing import Any
 
+import pytest
+
+from labelyard.context import open_context
 from labelyard.failpoints import EXIT_STATUS
 from labelyard.ledger.tables import Object
 from labelyard.operations.doctor.check import Installation, Status
 from labelyard.operations.doctor.notifications import checks
+from labelyard.orchestration.events_over_rest import PrefectEvents
+from labelyard.pipeline.handle_notifications import PipelineHandler
 from labelyard.server_settings import StoreSettings
 from labelyard.settings import Settings
 from labelyard.sources.queues import QueueDepth, open_queue
+from labelyard.sources.watcher import Watcher
 from labelyard.watch_settings import NatsSettings, WatchSettings
-from tests.support.machine import LABELYARD, Machine
+from tests.support.machine import Machine
 from tests.support.nats_server import NatsServer
 from tests.support.waiting import eventually
 
@@ -34,6 +40,7 @@ def minio_event(bucket: str, key: str, quoted: str) -> str:
     return json.dumps({"EventName": "s3:ObjectCreated:Put", "Key": f"{bucket}/{key}", "Records": [record]})
 
 
+@pytest.mark.slow
 def test_a_notification_of_minio_becomes_one_object_even_if_the_watcher_is_killed_before_it_acknowledges(
     machine: Machine, nats_server: NatsServer
 ) -> None:
@@ -43,7 +50,8 @@ def test_a_notification_of_minio_becomes_one_object_even_if_the_watcher_is_kille
     nats_server.publish(names["subject"], [minio_event(bucket, "in/a b.jpg", "in/a+b.jpg")])
     machine.environment |= environment(nats_server, **names)
     watch = WatchSettings(queue_url=nats_server.url, nats=NatsSettings.model_validate(names))
-    queue = open_queue(Settings(watch=watch))
+    settings = Settings(ledger=machine.ledger_url, store=machine.server.settings, watch=watch)
+    queue = open_queue(settings)
     assert queue is not None
 
     killed = machine.run("watch", LABELYARD_FAILPOINT="register_objects.registered")
@@ -51,14 +59,16 @@ def test_a_notification_of_minio_becomes_one_object_even_if_the_watcher_is_kille
     assert [row.key for row in machine.rows(Object)] == ["in/a b.jpg"]
     assert queue.depth() == QueueDepth(waiting=0, in_flight=1)
 
-    with subprocess.Popen([*LABELYARD, "watch"], cwd=machine.folder, env=machine.environment) as process:
+    with closing(queue), open_context(settings) as context:
+        next_one = Watcher(PipelineHandler(context, PrefectEvents(settings)), queue, wait_seconds=1)
+        running = threading.Thread(target=next_one.run)
+        running.start()
         try:
-            eventually(lambda: queue.depth() == QueueDepth(0, 0), "the message to be acknowledged", seconds=40)
+            eventually(lambda: queue.depth() == QueueDepth(0, 0), "the message to be acknowledged")
         finally:
-            process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+            next_one.stop()
+            running.join(30)
     assert [(row.key, row.registered_via) for row in machine.rows(Object)] == [("in/a b.jpg", "nats")]
-    queue.close()
 
 
 def test_notifications_creates_stream_and_consumer_and_shows_what_to_do_in_minio(
