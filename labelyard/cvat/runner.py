@@ -158,9 +158,12 @@ class Runner:
     def _send_with_retries(
         self, request: Request, on_progress: Callable[[int], None] | None, seconds: float
     ) -> Response:
-        """Send `request`, again if that is safe, for at most `seconds`; return the last response."""
-        timeout = None if seconds == math.inf else max(seconds, 0.0)
-        for attempt in stamina.retry_context(on=_may_retry(request), attempts=ATTEMPTS, timeout=timeout, wait_max=5.0):
+        """Send `request`, again if that is safe, for at most `seconds`; return the last response.
+
+        Without any time left it is sent once.
+        """
+        attempts, timeout = (ATTEMPTS, None if seconds == math.inf else seconds) if seconds > 0 else (1, None)
+        for attempt in stamina.retry_context(on=_may_retry(request), attempts=attempts, timeout=timeout, wait_max=5.0):
             with attempt:
                 response = self._send_authorized(request, on_progress)
                 if response.status in BUSY and request.idempotent:

@@ -10,6 +10,7 @@ import pytest
 
 from labelyard.domain.tasks import DataSpec, UploadFile
 from labelyard.errors import (
+    CvatBusy,
     CvatDisagrees,
     CvatTimeout,
     InputError,
@@ -120,3 +121,11 @@ def test_an_export_that_never_finishes_ends_at_its_deadline_with_the_last_status
         connect_to(server, clock=clock).export(7, tmp_path / "x.zip", deadline=60)
     assert clock.now <= 60
     assert len(clock.slept) > 10
+
+
+@pytest.mark.filterwarnings("error")
+def test_without_any_time_left_the_server_is_asked_once(tmp_path: Path) -> None:
+    with serve_script({EXPORT: [(503, b"")]}) as server:
+        with pytest.raises(CvatBusy):
+            connect_to(server).export(7, tmp_path / "x.zip", deadline=0)
+        assert len(server.requests(*EXPORT)) == 1
