@@ -51,7 +51,7 @@ def _check_notification(spec: DatasetSpec, installation: Installation) -> Iterat
     if missing:
         yield fail(name, "; ".join(missing), f"labelyard notifications {spec.name} --apply")
     elif plan.store_commands:
-        shown = f"`labelyard notifications {spec.name}` shows the commands that make it"
+        shown = f"`labelyard notifications {spec.name}` shows the commands for that"
         yield unknown(name, f"the queue is set up; check in the store that it publishes to it ({shown})")
     else:
         yield ok(name, "the buckets notify the queue of new files")

@@ -51,7 +51,10 @@ def test_an_account_and_a_token_log_in_and_others_are_refused() -> None:
 def test_a_credentials_file_logs_in(tmp_path: Path) -> None:
     file = tmp_path / "labelyard.creds"
     with run_nats(config=operator_config(file)) as server:
-        with opened(server.url, credentials_file=file) as queue, pytest.raises(StoreError, match="not found"):
+        with (
+            opened(server.url, credentials_file=file) as queue,
+            pytest.raises(StoreError, match=r"not found \(labelyard.labelyard\)"),
+        ):
             queue.receive(0)  # logged in: JetStream answers that there is no such stream
         operator_config(file)  # of an operator that the server does not know
         with opened(server.url, credentials_file=file) as queue, pytest.raises(StoreUnauthorized):

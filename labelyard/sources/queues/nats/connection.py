@@ -165,7 +165,8 @@ async def call_api(client: Client, subject: str, request: dict[str, Any] | None 
     answer = await client.request(f"{_API}.{subject}", payload, timeout=ANSWER_SECONDS)
     found: dict[str, Any] = json.loads(answer.data)
     if "error" in found:
-        raise ApiError(int(found["error"].get("code", 0)), str(found["error"].get("description", "")))
+        names = subject.split(".", 2)[-1]
+        raise ApiError(int(found["error"].get("code", 0)), f"{found['error'].get('description', 'an error')} ({names})")
     return found
 
 
