@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,19 @@ def test_a_closed_queue_leaves_no_connection_and_no_thread(nats_server: NatsServ
         queue.receive(0)
         assert threading.active_count() == before + 1
     eventually(lambda: threading.active_count() == before)
+
+
+def test_closing_ends_a_poll_of_another_thread(nats_server: NatsServer) -> None:
+    queue = NatsQueue(nats_server.url, NatsSettings.model_validate(nats_server.new_stream()))
+    queue.depth()
+    with ThreadPoolExecutor() as pool:
+        poll = pool.submit(queue.receive, 20)
+        time.sleep(0.2)
+        queue.close()
+        with pytest.raises(StoreUnreachable):
+            poll.result(5)
+    with pytest.raises(StoreUnreachable, match="closed"):
+        queue.receive(0)
 
 
 def test_without_jetstream_the_error_says_what_to_enable() -> None:

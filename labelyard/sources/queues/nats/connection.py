@@ -7,12 +7,14 @@ import json
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from nats.aio.client import Client
 from nats.errors import Error, NoRespondersError, NoServersError, SecureConnWantedError
+from nats.js.errors import APIError
 
 from labelyard.errors import SettingsError, StoreError, StoreUnauthorized, StoreUnreachable
 from labelyard.metrics import count_store_response
@@ -32,16 +34,9 @@ _ALLOW = (
     " (LABELYARD_WATCH__NATS__STREAM and __CONSUMER name the stream and the consumer)"
 )
 _NO_JETSTREAM = "enable JetStream on the server (nats-server -js) and for this account"
+_CLOSED = "the connection is closed"
 _OF_LOGIN = ("authorization", "authentication")
 _T = TypeVar("_T")
-
-
-class ApiError(Exception):
-    """An error that JetStream's API answered."""
-
-    def __init__(self, code: int, description: str) -> None:
-        self.code = code
-        super().__init__(description)
 
 
 class NatsConnection:
@@ -56,6 +51,7 @@ class NatsConnection:
         self._connecting = asyncio.Lock()
         self._starting = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
 
     def run(self, work: Callable[[Client], Awaitable[_T]], seconds: float) -> _T:
         """Return what `work` returns; it takes up to `seconds`, and connecting some more.
@@ -63,20 +59,23 @@ class NatsConnection:
         Raises StoreUnreachable if a later attempt may succeed, else StoreError.
         """
         with nats_errors(self.url):
-            found = asyncio.run_coroutine_threadsafe(self._run(work, seconds), self._running_loop()).result()
+            loop = self._running_loop()
+            found = asyncio.run_coroutine_threadsafe(self._run(work, seconds), loop).result()
         count_store_response("nats", 200)
         return found
 
     def close(self) -> None:
         """End the connection and its thread."""
         with self._starting:
-            loop, self._loop = self._loop, None
+            loop, self._loop, self._closed = self._loop, None, True
         if loop is not None:
             asyncio.run_coroutine_threadsafe(self._drop(), loop).result()
             loop.call_soon_threadsafe(loop.stop)
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._starting:
+            if self._closed:
+                raise ConnectionError(_CLOSED)
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 threading.Thread(target=_run_loop, args=(self._loop,), name="nats", daemon=True).start()
@@ -160,13 +159,14 @@ class NatsConnection:
 
 
 async def call_api(client: Client, subject: str, request: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return what JetStream's API answers to a request. Raises ApiError."""
+    """Return what JetStream's API answers to a request. Raises APIError."""
     payload = json.dumps(request).encode() if request is not None else b""
     answer = await client.request(f"{_API}.{subject}", payload, timeout=ANSWER_SECONDS)
     found: dict[str, Any] = json.loads(answer.data)
     if "error" in found:
         names = subject.split(".", 2)[-1]
-        raise ApiError(int(found["error"].get("code", 0)), f"{found['error'].get('description', 'an error')} ({names})")
+        error = found["error"]
+        raise APIError(int(error.get("code", 0)), f"{error.get('description', 'an error')} ({names})")
     return found
 
 
@@ -175,7 +175,7 @@ def nats_errors(where: str) -> Iterator[None]:
     """Raise the client's errors, and those of JetStream's API, as labelyard's."""
     try:
         yield
-    except ApiError as error:
+    except APIError as error:
         count_store_response("nats", error.code)
         raise _of_api(error, where) from error
     except NoRespondersError as error:
@@ -187,17 +187,20 @@ def nats_errors(where: str) -> Iterator[None]:
     except SecureConnWantedError as error:
         next_step = "let the server require TLS, or write nats:// in LABELYARD_WATCH__QUEUE_URL"
         raise StoreError("the server does not require TLS", where=where, next_step=next_step) from error
+    except CancelledError as error:  # by `close`, in another thread
+        raise StoreUnreachable(_CLOSED, where=where) from error
     except (Error, OSError) as error:  # OSError: also TimeoutError
         count_store_response("nats", None)
         raise _of_connection(_one_line(error), where) from error
 
 
-def _of_api(error: ApiError, where: str) -> StoreError:
-    if error.code == 404:
-        return StoreError(str(error), where=where, next_step=_MISSING)
-    if error.code >= 500 or error.code == 429:
-        return StoreUnreachable(str(error), where=where, next_step=_NO_JETSTREAM)
-    return StoreError(str(error), where=where, next_step="labelyard doctor")
+def _of_api(error: APIError, where: str) -> StoreError:
+    code, what = error.code or 0, error.description or "an error"
+    if code == 404:
+        return StoreError(what, where=where, next_step=_MISSING)
+    if code >= 500 or code == 429:
+        return StoreUnreachable(what, where=where, next_step=_NO_JETSTREAM)
+    return StoreError(what, where=where, next_step="labelyard doctor")
 
 
 def _of_connection(what: str, where: str) -> StoreError:

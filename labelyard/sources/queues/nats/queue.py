@@ -12,9 +12,10 @@ from typing import Any
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import BadSubjectError, Error, NoRespondersError
+from nats.js.errors import APIError
 
 from labelyard.errors import StoreUnreachable
-from labelyard.sources.queues.nats.connection import ANSWER_SECONDS, ApiError, NatsConnection, call_api
+from labelyard.sources.queues.nats.connection import ANSWER_SECONDS, NatsConnection, call_api
 from labelyard.sources.queues.queue import QueueDepth, QueueMessage
 from labelyard.watch_settings import NatsSettings
 
@@ -81,7 +82,7 @@ class NatsQueue:
         if status == _NO_CONSUMER:
             await call_api(client, f"CONSUMER.INFO.{self._consumer}")  # it says what is missing
             raise NoRespondersError
-        raise ApiError(int(status) if status.isdecimal() else 0, description or f"status {status}")
+        raise APIError(int(status) if status.isdecimal() else 0, description or f"status {status}")
 
     def acknowledge(self, messages: Sequence[QueueMessage]) -> None:
         """Delete messages from the queue. Raises StoreUnreachable if one remains and will be redelivered."""

@@ -6,10 +6,11 @@ from contextlib import closing
 from typing import Any
 
 from nats.aio.client import Client
+from nats.js.errors import APIError
 
 from labelyard.config import DatasetSpec
 from labelyard.errors import StoreError
-from labelyard.sources.queues.nats.connection import ANSWER_SECONDS, ApiError, NatsConnection, call_api
+from labelyard.sources.queues.nats.connection import ANSWER_SECONDS, NatsConnection, call_api
 from labelyard.sources.queues.nats.plan import NatsPlan, plan_stream
 from labelyard.watch_settings import NatsSettings
 
@@ -69,7 +70,7 @@ async def _config(client: Client, subject: str) -> dict[str, Any] | None:
     """Return a configuration; None if its stream or consumer does not exist."""
     try:
         config: dict[str, Any] = (await call_api(client, subject))["config"]
-    except ApiError as error:
+    except APIError as error:
         if error.code == 404:
             return None
         raise
