@@ -38,7 +38,6 @@ def watched(queue: Queue, handler: NotificationRecorder) -> Iterator[Watcher]:
     finally:
         loop.stop()
         running.join(30)
-        handler.may_register.set()
         assert not running.is_alive()
 
 
@@ -83,10 +82,13 @@ def test_a_stopped_watcher_returns_what_it_has_not_registered(
     (queue, send), handler = connect(kind, visibility=600), NotificationRecorder()
     handler.may_register.clear()
     send(notification("a.jpg"))
-    with watched(queue, handler) as loop:
-        eventually(lambda: queue.depth().in_flight == 1)
-        eventually(lambda: loop.health()["last_receive"])
-    [again] = queue.receive(1)
+    try:
+        with watched(queue, handler) as loop:
+            eventually(lambda: queue.depth().in_flight == 1)
+            eventually(lambda: loop.health()["last_receive"])
+        [again] = queue.receive(5)
+    finally:
+        handler.may_register.set()  # the stopped watcher's thread would acknowledge what it registers late
     assert (b"a.jpg" in again.body, again.attempts) == (True, 2)
 
 
