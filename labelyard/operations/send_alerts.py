@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import datetime, timedelta
 
 from labelyard.context import Context
@@ -91,11 +92,14 @@ def _check_queue(context: Context) -> None:
     """Record since when the queue of notifications has not become shorter; an empty queue is no problem."""
     try:
         queue = open_queue(context.settings)
-        waiting = queue.depth().waiting if queue else 0
+        if queue is None:
+            return
+        with closing(queue):
+            waiting = queue.depth().waiting
     except LabelyardError as error:
         _log.warning("the queue could not be asked how many messages wait: %s", error)
         return
-    name = queue.url if queue else ""
+    name = queue.url
     with context.ledger.transaction() as tx:
         before = {row.name: row.size or 0 for row in problems.present(tx, Kind.QUEUE)}
         if name not in before and not waiting:

@@ -17,7 +17,7 @@ from labelyard.operations.send_alerts import send_if_silent
 from labelyard.orchestration.events_over_rest import PrefectEvents
 from labelyard.pipeline.handle_notifications import PipelineHandler
 from labelyard.pipeline.register_objects import sweep_sources
-from labelyard.settings import WatchSettings
+from labelyard.watch_settings import WatchSettings
 from tests.support.alerting import Channels, look_and_send
 from tests.support.emulator import StoreServer
 from tests.support.ledger_samples import Clock, apply, closed_batch, dataset_spec
