@@ -129,7 +129,7 @@ CVAT_SECONDS = _process(
 STORE_RESPONSES = _process(
     "store_responses_total",
     Kind.COUNTER,
-    "Responses of object storage (s3) and of the queue (sqs) by class; none: no response.",
+    "Responses of object storage (s3) and of the queue (its type, such as sqs) by class; none: no response.",
     "service",
     "status",
 )

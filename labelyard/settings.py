@@ -22,31 +22,10 @@ from labelyard.cvat_names import organization_of, server_of
 from labelyard.described_model import DescribedModel
 from labelyard.errors import PrefectUnreachable, SettingsError
 from labelyard.server_settings import CvatSettings, ModelSettings, StoreSettings
+from labelyard.watch_settings import WatchSettings
 
 ENV_FILE = ".env"
 """The file of settings, in the folder in which a command is run."""
-
-
-class WatchSettings(DescribedModel):
-    """The sources of notifications for `labelyard watch`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    queue_url: str | None = None
-    """The SQS queue that receives the bucket's notifications."""
-    sqs_endpoint_url: str | None = None
-    """The address of SQS, unless it is AWS."""
-    host: str = "127.0.0.1"
-    """The address of /healthz, /readyz and the webhooks; any but loopback requires a webhook_token if stores post
-    there, too."""
-    port: int = Field(default=8479, ge=0, le=65535)
-    """The port of all of them; 0 takes a free one."""
-    webhook: bool = False
-    """Accept notifications by HTTP too (MinIO, Ceph)."""
-    webhook_token: SecretStr | None = None
-    """The secret of callers: `Authorization: Bearer …`, or the last part of the path /notify/…"""
-    sweep_only: bool = False
-    """No notifications are wanted: new files are found when the sweep lists the sources."""
 
 
 class MetricsSettings(DescribedModel):

@@ -17,6 +17,7 @@ from tests.support.emulator import StoreServer, run_emulator
 from tests.support.fresh_ledger import create_ledger
 from tests.support.postgres import create_database, drop_database, run_postgres
 from tests.support.postgres import create_ledger as create_postgres_ledger
+from tests.support.prefect_redis import PrefectRedis, run_prefect_redis
 from tests.support.unsynchronized_ledgers import skip_synchronization
 
 # The certificates of all authorities are read once per process, not once per client.
@@ -103,6 +104,13 @@ def postgres_ledger(postgres_server: str) -> Iterator[str]:
     name = f"ledger_{uuid4().hex}"
     yield create_postgres_ledger(postgres_server, name)
     drop_database(postgres_server, name)
+
+
+@pytest.fixture
+def prefect_redis() -> Iterator[PrefectRedis]:
+    """A Redis of Prefect's servers, without any event."""
+    with run_prefect_redis() as running:
+        yield running
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -16,11 +16,15 @@ class Notifications(StrEnum):
 
     AWS = "aws"
     SQS = "sqs"
+    QUEUE = "queue"
     WEBHOOK = "webhook"
     NONE = "none"
 
 
-_KINDS = "aws (its SQS), sqs (another store's), webhook (MinIO, Ceph), none (the bucket is listed every 5 minutes)"
+_KINDS = (
+    "aws (its SQS), sqs (another store's), queue (NATS), webhook (MinIO, Ceph),"
+    " none (the bucket is listed every 5 minutes)"
+)
 
 
 def ask_variables(answers: Answers, given: Mapping[str, str | None], secrets_file: Any) -> dict[str, str]:
@@ -65,6 +69,9 @@ def _ask_notifications(answers: Answers, given: Mapping[str, str | None], store:
     if kind is Notifications.SQS:
         endpoint = answers.one("sqs-url", given["sqs_url"], "Where is its SQS?", _required, store or None)
         return {"LABELYARD_WATCH__SQS_ENDPOINT_URL": endpoint}
+    if kind is Notifications.QUEUE:
+        url = answers.one("queue-url", given["queue_url"], "What is its address (nats://HOST:4222)?", _queue_url)
+        return {"LABELYARD_WATCH__QUEUE_URL": url}
     if kind is Notifications.WEBHOOK:
         question = "The address on which the webhook listens (0.0.0.0 lets other machines reach it)"
         host = answers.one("webhook-host", given["webhook_host"], question, line, "127.0.0.1")
@@ -80,7 +87,7 @@ def _kind_at(store: str) -> Any:
     def check(text: str) -> str:
         kind = Notifications(typed(Notifications)(text))
         if store and kind is Notifications.AWS:
-            raise ValueError(f"{store} cannot notify the SQS of AWS: write sqs, webhook or none")
+            raise ValueError(f"{store} cannot notify the SQS of AWS: write sqs, queue, webhook or none")
         return kind
 
     return check
@@ -90,6 +97,12 @@ def _required(text: str) -> str:
     if not text:
         raise ValueError("write the address, such as https://sqs.example.com")
     return address(text)
+
+
+def _queue_url(text: str) -> str:
+    if not re.fullmatch(r"[a-z]+://[^\s/?#@]\S*", text) or "@" in text:
+        raise ValueError("write the address without a user, such as nats://nats.example.com:4222")
+    return text
 
 
 def _lines_of(file: Any) -> list[str]:

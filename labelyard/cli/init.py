@@ -16,7 +16,8 @@ from labelyard.config import DatasetSpec, parse_spec
 from labelyard.config.fields import Bucket, Caption, Folder, Name, Person, Prefix
 from labelyard.domain.objects import s3_url
 from labelyard.errors import InputError, SettingsError, SpecError
-from labelyard.settings import WatchSettings, load_settings
+from labelyard.settings import load_settings
+from labelyard.watch_settings import WatchSettings
 
 ENV = Path(".env")
 _IGNORED = (".env", ".labelyard/")
@@ -37,9 +38,10 @@ _IGNORED = (".env", ".labelyard/")
 @click.option(
     "--notifications",
     type=click.Choice([kind.value for kind in Notifications]),
-    help="How the storage notifies of new files: the SQS of AWS, another SQS, a webhook, or not at all.",
+    help="How the storage notifies of new files: the SQS of AWS, another SQS, NATS, a webhook, or not at all.",
 )
 @click.option("--sqs-url", help="The address of the other SQS; by default that of the object storage.")
+@click.option("--queue-url", help="The address of the queue, such as nats://nats.example.com:4222.")
 @click.option("--webhook-host", help="The address that the webhook listens on; 0.0.0.0 for other machines.")
 @click.option(
     "--secrets",

@@ -18,8 +18,8 @@ from labelyard.context import open_context
 from labelyard.ledger import Ledger, datasets
 from labelyard.operations.cvat_webhook import webhook_setup
 from labelyard.settings import Settings, load_settings, write_setting
-from labelyard.sources.notification_plan import PlanItem
-from labelyard.sources.notification_setup import NotificationSetup
+from labelyard.sources.notification_plan import NotificationSetup, PlanItem
+from labelyard.sources.queues import notification_setup
 from labelyard.sources.webhook_plan import WebhookPlan
 from labelyard.sources.webhook_setup import wants_webhook
 
@@ -37,6 +37,8 @@ class NotificationSteps:
     steps: Sequence[PlanItem]
     problems: Sequence[str]
     """What a person must solve first."""
+    store_commands: Sequence[str]
+    """Commands for a person at the store, which labelyard cannot carry out for this type of queue."""
     next: str
 
 
@@ -59,16 +61,17 @@ def notifications(dataset: str, *, carry_out: bool, as_json: bool) -> None:
     if webhook is not None and watch.queue_url is None and (watch.webhook or watch.sweep_only):
         done = carry_out or not webhook.changes  # the store notifies no queue
         _print(
-            NotificationSteps(dataset, carry_out, webhook.items, (), _NEXT if done else _apply_next(dataset)),
+            NotificationSteps(dataset, carry_out, webhook.items, (), (), _NEXT if done else _apply_next(dataset)),
             as_json=as_json,
         )
         return
-    setup = NotificationSetup(settings)
+    setup = notification_setup(settings)
     plan = setup.apply(spec) if carry_out else setup.plan(spec)
     todo = not carry_out and (plan.changes or (webhook is not None and webhook.changes))
     following = _next(settings, setup, dataset, todo=todo or bool(plan.problems), done=carry_out)
     items = [*plan.items, *(webhook.items if webhook else ())]
-    _print(NotificationSteps(dataset, carry_out, items, plan.problems, following), as_json=as_json)
+    steps = NotificationSteps(dataset, carry_out, items, plan.problems, plan.store_commands, following)
+    _print(steps, as_json=as_json)
 
 
 def _cvat_webhook(settings: Settings, spec: DatasetSpec, *, carry_out: bool) -> WebhookPlan | None:
@@ -98,6 +101,9 @@ def _print(found: NotificationSteps, *, as_json: bool) -> None:
     print_table(("", "where", "done" if found.applied else "to do"), rows)
     for problem in found.problems:
         click.secho(f"solve first: {problem}", fg="red")
+    if found.store_commands:
+        click.echo("in the store, once (labelyard cannot see whether it is done):")
+        click.echo("\n".join(f"  {command}" for command in found.store_commands))
     click.echo(found.next)
 
 

@@ -31,7 +31,7 @@ from labelyard.ledger.tables import History
 from labelyard.operations.cvat_webhook import webhook_setup
 from labelyard.orchestration.pull import find_project
 from labelyard.settings import Settings
-from labelyard.sources.notification_setup import NotificationSetup
+from labelyard.sources.queues import notification_setup
 from labelyard.sources.webhook_setup import wants_webhook
 from labelyard.storage.boto import boto_client
 from labelyard.supervisor import Supervisor
@@ -133,7 +133,7 @@ def set_up(settings: Settings, spec: DatasetSpec, s3: Any) -> None:
     upgrade(settings.ledger)
     with closing(Ledger(settings.ledger)) as ledger, ledger.transaction() as tx:
         datasets.apply(tx, spec)
-    NotificationSetup(settings).apply(spec)
+    notification_setup(settings).apply(spec)
     if wants_webhook(settings, spec):
         with open_context(settings) as context:
             webhook_setup(context, spec).apply()

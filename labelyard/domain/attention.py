@@ -28,6 +28,10 @@ AWAY_LONG = timedelta(minutes=15)
 """After this time an unavailable server needs a person."""
 QUEUE_LONG = timedelta(hours=1)
 """After this time a queue of notifications that never became shorter needs a person."""
+EVENTS_LONG = timedelta(minutes=15)
+"""After this time many events that wait for Prefect's services need a person."""
+_LONG = {Kind.QUEUE: QUEUE_LONG, Kind.EVENTS: EVENTS_LONG}
+"""Problems that often end by themselves: how long nobody is told."""
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -109,7 +113,7 @@ class Situation:
         """When the passing of time alone will change what is a cause or late; None: it will not."""
         limits = [
             *(one.since + AWAY_LONG for one in self.outages),
-            *(one.since + QUEUE_LONG for one in self.problems if one.kind is Kind.QUEUE),
+            *(one.since + _LONG[one.kind] for one in self.problems if one.kind in _LONG),
             *(one.last + one.every for one in self.expected),
         ]
         due = next_due(self._with_deadline(), self.deadlines, self.at)
@@ -129,7 +133,7 @@ def causes(seen: Situation) -> list[Cause]:
     found = [
         *stopped,
         *_of_servers(seen),
-        *(_of_problem(one) for one in seen.problems if one.kind is not Kind.QUEUE or seen.at - one.since >= QUEUE_LONG),
+        *(_of_problem(one) for one in seen.problems if seen.at - one.since >= _LONG.get(one.kind, timedelta(0))),
         *_of_messages(seen),
         *(_of_silence(one) for one in seen.expected if seen.at - one.last > one.every),
         *_of_late(seen, stopped_batches(stopped)),

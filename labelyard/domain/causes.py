@@ -30,6 +30,8 @@ class Kind(StrEnum):
     """A dataset that expects new objects, and got none."""
     QUEUE = "queue growing"
     """A queue of notifications that has not become shorter for QUEUE_LONG."""
+    EVENTS = "events waiting"
+    """More events than Prefect's services handle in minutes wait in their Redis, for EVENTS_LONG."""
     AUTOMATION = "automation failed"
     """An automation of Prefect that could not start a run."""
     HOUSEKEEPING = "no housekeeping"

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from textwrap import shorten
 from typing import TypeAlias
 
 from labelyard.domain.alerts import Message, harmless
@@ -27,6 +28,8 @@ _LISTED = 8
 """How many jobs of a kind a message names with their links, at most."""
 _LONGEST = 1000
 """How many characters all jobs that a message names may have."""
+_LONGEST_NUMBERS = 300
+"""How many characters the numbers of the other jobs of a kind may have."""
 
 JobKey: TypeAlias = tuple[str, int]
 """A batch, and CVAT's id of a job."""
@@ -222,4 +225,5 @@ def _rest(jobs: Sequence[OpenJob], shown: int) -> str:
     where = f": {tasks[0]}" if tasks else ""
     more = f" and {counted(len(tasks) - 1, 'other task', 'other tasks')}" if len(tasks) > 1 else ""
     words = ("other job", "other jobs") if shown else ("job", "jobs")
-    return harmless(f"- {'and ' if shown else ''}{counted(len(jobs), *words)}{where}{more}", keep="")
+    numbers = shorten(", ".join(str(job.job) for job in jobs), _LONGEST_NUMBERS, placeholder=" …")
+    return harmless(f"- {'and ' if shown else ''}{counted(len(jobs), *words)} ({numbers}){where}{more}", keep="")

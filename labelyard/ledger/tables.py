@@ -141,7 +141,7 @@ class Object(Table):
     size: Mapped[int | None]
     registered_at: Mapped[datetime]
     registered_via: Mapped[str]
-    """What reported the object: `sqs`, `webhook`, `sweep`, `backfill`, …
+    """What reported the object: `sqs`, `nats`, `webhook`, `sweep`, `backfill`, …
 
     For a person who reads the ledger; labelyard does not use it.
     """

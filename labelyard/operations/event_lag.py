@@ -14,6 +14,9 @@ from labelyard.settings import Settings
 if TYPE_CHECKING:
     from redis import Redis
 
+MANY = 1000
+"""A busy process of services handles five to ten a second: with so many, runs start minutes late."""
+
 T = TypeVar("T")
 _STREAM = "events"
 _SECONDS = 3.0
@@ -31,6 +34,14 @@ def read_event_lag(settings: Settings) -> Mapping[str, int]:
         str(group["name"]): (group.get("lag") or 0) + group["pending"]
         for group in _ask(settings, lambda redis: redis.xinfo_groups(_STREAM))
     }
+
+
+def most_waiting(settings: Settings) -> tuple[int, str]:
+    """Return how many events wait, and for which consumer, of the one for which most wait; (0, "") without any.
+
+    Raises as read_event_lag does.
+    """
+    return max(((count, name) for name, count in read_event_lag(settings).items()), default=(0, ""))
 
 
 def read_event_readers(settings: Settings) -> Mapping[str, int]:

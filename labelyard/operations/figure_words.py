@@ -19,6 +19,7 @@ _NOT_IN_PROBLEMS = (
     Kind.SOURCE,
     Kind.NOTHING_ARRIVED,
     Kind.QUEUE,
+    Kind.EVENTS,
     Kind.AUTOMATION,
     Kind.HOUSEKEEPING,
     Kind.NOT_REACHED,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import datetime, timedelta
 
 from labelyard.context import Context
@@ -16,6 +17,7 @@ from labelyard.domain.causes import Kind
 from labelyard.errors import LabelyardError
 from labelyard.ledger import Transaction, alerts, outages, problems
 from labelyard.ledger.situation import read_situation
+from labelyard.operations.event_lag import MANY, most_waiting
 from labelyard.operations.send_while_due import Sender, send_while_due
 from labelyard.pipeline.register_objects import forget_undeclared_sources
 from labelyard.sources.queues import open_queue
@@ -23,6 +25,7 @@ from labelyard.sources.queues import open_queue
 _log = logging.getLogger(__name__)
 _FORGOTTEN_AFTER = timedelta(minutes=15)
 """What has not been met for so long is no problem any more: events are published, and queues asked, each minute."""
+_EVENTS = "Prefect's events"
 
 
 def send_alerts(context: Context, send: Sender, part: str = "") -> int:
@@ -40,7 +43,9 @@ def send_alerts(context: Context, send: Sender, part: str = "") -> int:
     with context.ledger.transaction() as tx:
         alerts.update(tx, found, context.settings.alerts.channels.keys())
     sent = _send_due(context, send) if context.settings.alerts.channels else 0
-    _check_queue(context)  # last, because a queue that does not answer takes long
+    # Last, because what does not answer takes long.
+    _check_queue(context)
+    _check_events(context)
     return sent
 
 
@@ -48,6 +53,7 @@ def _clear_old(tx: Transaction) -> None:
     """Forget what would have been met again: of an automation, of what was removed or replaced, of a dead watcher."""
     problems.clear_old(tx, Kind.AUTOMATION, _FORGOTTEN_AFTER)
     problems.clear_old(tx, Kind.QUEUE, _FORGOTTEN_AFTER)
+    problems.clear_old(tx, Kind.EVENTS, _FORGOTTEN_AFTER)
     outages.end_old(tx, _FORGOTTEN_AFTER)
     forget_undeclared_sources(tx)
 
@@ -86,11 +92,14 @@ def _check_queue(context: Context) -> None:
     """Record since when the queue of notifications has not become shorter; an empty queue is no problem."""
     try:
         queue = open_queue(context.settings)
-        waiting = queue.depth().waiting if queue else 0
+        if queue is None:
+            return
+        with closing(queue):
+            waiting = queue.depth().waiting
     except LabelyardError as error:
         _log.warning("the queue could not be asked how many messages wait: %s", error)
         return
-    name = queue.url if queue else ""
+    name = queue.url
     with context.ledger.transaction() as tx:
         before = {row.name: row.size or 0 for row in problems.present(tx, Kind.QUEUE)}
         if name not in before and not waiting:
@@ -100,3 +109,20 @@ def _check_queue(context: Context) -> None:
         if waiting:
             what = f"{waiting} notifications wait in the queue, and it does not become shorter: is the watcher running?"
             problems.record(tx, Kind.QUEUE, name, what, "labelyard doctor", size=waiting)
+
+
+def _check_events(context: Context) -> None:
+    """Record since when many events wait for Prefect's services: the runs that they start do not exist yet."""
+    if context.settings.prefect_redis_url is None:
+        return
+    try:
+        waiting, consumer = most_waiting(context.settings)
+    except LabelyardError as error:
+        _log.warning("Prefect's Redis could not be asked how many events wait: %s", error)
+        return
+    with context.ledger.transaction() as tx:
+        if waiting > MANY:
+            what = f"{waiting:,} events wait for Prefect's services ({consumer}), so runs start late"
+            problems.record(tx, Kind.EVENTS, _EVENTS, what, "start one more `prefect server services start`")
+        elif problems.present(tx, Kind.EVENTS):
+            problems.clear(tx, Kind.EVENTS, _EVENTS)

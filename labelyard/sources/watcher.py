@@ -36,7 +36,7 @@ STOP_SECONDS = 6.0
 """How long a stopped watcher finishes what it does. Docker kills a process ten seconds after SIGTERM."""
 _SHORTEST_TICK = 0.1
 _EXTEND_AFTER, _EXTEND_BY = 10.0, 60
-"""Well before a queue shows the messages again: after 30 s by AWS's default, 60 s by `labelyard notifications`."""
+"""Well before a queue shows the messages again: after 30 s by default, 60 s by `labelyard notifications`."""
 _DEPTH_SECONDS = 10.0
 _MAX_ATTEMPTS = 5
 """Deliveries of a message that cannot be registered before it becomes a dead letter."""

@@ -130,9 +130,15 @@ def parse_time(value: Any) -> Any:
 
 @contextmanager
 def boto_errors(
-    where: str, next_steps: Mapping[str, str] = S3_NEXT_STEPS, *, of_object: bool = False
+    where: str,
+    next_steps: Mapping[str, str] = S3_NEXT_STEPS,
+    *,
+    of_object: bool = False,
+    otherwise: str = "labelyard doctor",
 ) -> Iterator[None]:
     """Raise boto3's errors as labelyard's; `next_steps` says what to do about an error code of the service.
+
+    `otherwise` says what to do about all others, such as no answer.
 
     With `of_object` the request reads one object: a refusal is then raised as ObjectRefused, unless it says that it
     concerns the account or the bucket.
@@ -140,7 +146,7 @@ def boto_errors(
     try:
         yield
     except ClientError as error:
-        raise _service_error(error, where, next_steps, of_object=of_object) from error
+        raise _service_error(error, where, next_steps, otherwise, of_object=of_object) from error
     except (NoCredentialsError, PartialCredentialsError) as error:
         raise StoreError("no credentials", where=where, next_step=_SET_KEYS) from error
     except NoRegionError as error:
@@ -149,12 +155,14 @@ def boto_errors(
         next_step = "check the endpoint's address and certificate"
         raise StoreError(_one_line(error), where=where, next_step=next_step) from error
     except (NoConnection, HTTPClientError, IncompleteReadError, HTTPError, TimeoutError, ConnectionError) as error:
-        raise StoreUnreachable(_one_line(error), where=where, next_step="labelyard doctor") from error
+        raise StoreUnreachable(_one_line(error), where=where, next_step=otherwise) from error
     except (BotoCoreError, ValueError) as error:
-        raise StoreError(_one_line(error), where=where, next_step="labelyard doctor") from error
+        raise StoreError(_one_line(error), where=where, next_step=otherwise) from error
 
 
-def _service_error(error: ClientError, where: str, next_steps: Mapping[str, str], *, of_object: bool) -> StoreError:
+def _service_error(
+    error: ClientError, where: str, next_steps: Mapping[str, str], otherwise: str, *, of_object: bool
+) -> StoreError:
     found = error.response.get("Error", {})
     code = str(found.get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
@@ -166,13 +174,13 @@ def _service_error(error: ClientError, where: str, next_steps: Mapping[str, str]
     if status == 412:
         return ObjectChanged("another content was written since it was registered", where=where)
     if code in _TEMPORARY or status in _TEMPORARY_STATUS:
-        return StoreUnreachable(what, where=where, next_step="labelyard doctor")
+        return StoreUnreachable(what, where=where, next_step=otherwise)
     # A proxy may change the path of single odd keys, whose signature is wrong then.
     wider = (_OF_ACCOUNT | _OF_BUCKET) - {"SignatureDoesNotMatch"}
     if of_object and status in _REFUSED_STATUS and code not in wider:
         return ObjectRefused(f"{REFUSED}{what}", where=where, next_step=_how_to_allow(what, status))
     kind = StoreUnauthorized if code in _OF_ACCOUNT else StoreError
-    return kind(what, where=where, next_step=next_steps.get(code, "labelyard doctor"))
+    return kind(what, where=where, next_step=next_steps.get(code, otherwise))
 
 
 def _how_to_allow(what: str, status: int) -> str:

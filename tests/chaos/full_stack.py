@@ -30,8 +30,8 @@ from labelyard.supervisor import Process, RestartPolicy, Supervisor, prints
 from tests.chaos.servers import faulty_store, serving
 
 BUCKET, QUEUE = "chaos", "labelyard"
-_CONTROL_TOKEN = "control"
-_CONTROL_HEADERS = {"Authorization": f"Bearer {_CONTROL_TOKEN}"}
+CONTROL_TOKEN = "control"
+_CONTROL_HEADERS = {"Authorization": f"Bearer {CONTROL_TOKEN}"}
 _START_SECONDS = 600.0
 PROCESSES: Mapping[str, frozenset[str]] = {
     "emulator": frozenset({"ministack"}),
@@ -42,7 +42,7 @@ PROCESSES: Mapping[str, frozenset[str]] = {
     "watcher": frozenset({"labelyard", "watch"}),
 }
 """Its processes, and words of their command lines; `up` starts the last three."""
-_SHORT_TIMES = {
+SHORT_TIMES = {
     "LABELYARD_DEPLOY__COLLECT_SECONDS": "5",
     "LABELYARD_DEPLOY__SWEEP_SECONDS": "10",
     "LABELYARD_DEPLOY__HOUSEKEEPING_SECONDS": "5",
@@ -86,7 +86,7 @@ class FullStack:
         """Write `.env`, which every run and every new process reads."""
         settings = {
             **self.environment.settings,
-            **_SHORT_TIMES,
+            **SHORT_TIMES,
             "LABELYARD_LEDGER": self.ledger,
             "LABELYARD_STORE__ENDPOINT_URL": self.store_url,
             "LABELYARD_WATCH__SQS_ENDPOINT_URL": self.store_url,
@@ -197,7 +197,7 @@ def _with_disk(part: Process, folder: Path) -> Process:
 
 
 def _with_control_token(part: Process) -> Process:
-    return replace(part, command=[*part.command, "--control-token", _CONTROL_TOKEN])
+    return replace(part, command=[*part.command, "--control-token", CONTROL_TOKEN])
 
 
 def _children() -> list[psutil.Process]:

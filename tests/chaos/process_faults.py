@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy import select
 
 from labelyard.failpoints import EXIT_STATUS
+from labelyard.ledger import Ledger
 from labelyard.ledger.tables import Batch
 from tests.chaos.fault_plan import ProcessFault
 from tests.chaos.full_stack import FullStack
@@ -38,9 +39,7 @@ class ProcessFaults:
     @property
     def busy(self) -> bool:
         """Whether a run has the lease of a batch."""
-        with self.scenario.ledger.read_only() as tx:
-            leased = select(Batch.id).where(Batch.leased_until > tx.now)
-            return tx.scalar(leased.limit(1)) is not None
+        return is_a_batch_leased(self.scenario.ledger)
 
     def tick(self, now: float) -> None:
         """Restart dead processes and inject due faults; a fault waits until its process runs."""
@@ -133,6 +132,12 @@ class ProcessFaults:
 
     def _log(self, line: str) -> None:
         self.scenario.log.append(f"{time.time() - self.scenario.started_at:.1f} s: {line}")
+
+
+def is_a_batch_leased(ledger: Ledger) -> bool:
+    """Return whether a run has the lease of a batch."""
+    with ledger.read_only() as tx:
+        return tx.scalar(select(Batch.id).where(Batch.leased_until > tx.now).limit(1)) is not None
 
 
 def _send(processes: Sequence[psutil.Process], number: int) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Generator
+from contextlib import suppress
+from importlib import import_module
 
 import pytest
 from xdist.remote import Producer
@@ -22,15 +24,38 @@ _GARBAGE = (20_000, 20, 50)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Look for no garbage while everything is imported, and never again among what is left of that."""
     gc.disable()
     try:
+        _import_from_own_start(session.config)
         return (yield)
     finally:
         gc.freeze()
         gc.set_threshold(*_GARBAGE)
         gc.enable()
+
+
+def _import_from_own_start(config: pytest.Config) -> None:
+    """Import the files of tests, in each process from another one on.
+
+    In a fresh clone pytest compiles each of them. Were the order the same, all processes would compile the same file at
+    the same time; this way each finds what the others have compiled.
+    """
+    worker: dict[str, str] | None = getattr(config, "workerinput", None)
+    if worker is None:
+        return
+    ignored = [config.rootpath / path for path in config.getoption("ignore") or ()]
+    files = sorted(
+        path
+        for folder in config.args
+        for path in (config.rootpath / folder).glob("**/test_*.py")
+        if not any(path.is_relative_to(other) for other in ignored)
+    )
+    start = len(files) * int(worker["workerid"].removeprefix("gw")) // int(worker["workercount"])
+    for path in files[start:] + files[:start]:
+        with suppress(Exception):  # pytest imports it again, and reports the error
+            import_module(".".join(path.relative_to(config.rootpath).with_suffix("").parts))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

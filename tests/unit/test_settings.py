@@ -22,6 +22,8 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("LABELYARD_STORE__ADDRESSING_STYLE", "paths", "Input should be 'auto', 'path' or 'virtual'"),
         ("LABELYARD_WATCH__PROT", "1", "LABELYARD_WATCH__PROT: there is no such setting"),
         ("LABELYARD_WACTH__PORT", "1", "LABELYARD_WACTH__PORT: there is no such setting: write LABELYARD_WATCH__PORT"),
+        ("LABELYARD_WATCH__NATS__PASSWORD", "s3cret", "LABELYARD_WATCH__NATS: set both USERNAME and PASSWORD"),
+        ("LABELYARD_WATCH__NATS__STREAM", "a.b", "LABELYARD_WATCH__NATS__STREAM: String should match"),
         ("LABELYARD_LEASE_SECOND", "1", "there is no such setting: write LABELYARD_LEASE_SECONDS"),
         ("LABELYARD_QUITE_ELSE", "1", "LABELYARD_QUITE_ELSE: there is no such setting"),
         ("LABELYARD_CVAT__DEFAULT__URL", "cvat", "write an address such as https://cvat.example.com"),

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from labelyard.operations.doctor.check import Check, CheckResult, Installation, ok, warning
-from labelyard.operations.event_lag import read_event_lag
-
-_MANY = 1000
-"""A busy process handles five to ten a second, so runs start minutes late."""
+from labelyard.operations.event_lag import MANY, most_waiting
 
 
 def checks(installation: Installation) -> Mapping[str, Check]:
@@ -18,10 +15,8 @@ def checks(installation: Installation) -> Mapping[str, Check]:
 
 def check_events(installation: Installation) -> Iterator[CheckResult]:
     """Ask Redis how many events wait."""
-    waiting = read_event_lag(installation.settings)
-    slowest = max(waiting, key=lambda group: waiting[group], default="")
-    count = waiting.get(slowest, 0)
-    if count > _MANY:
+    count, slowest = most_waiting(installation.settings)
+    if count > MANY:
         what = f"{count:,} events wait in Redis for {slowest}: runs start late, and Prefect does not show it"
         yield warning("Prefect's events", what, "start one more `prefect server services start`")
     else:

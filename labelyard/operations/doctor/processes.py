@@ -38,7 +38,7 @@ def check_processes(installation: Installation) -> Iterator[CheckResult]:
         yield fail("ledger of many hosts", what, "give it a PostgreSQL: LABELYARD_LEDGER, then labelyard db upgrade")
     for kind, command in _COMMANDS.items():
         yield _running(kind, [one for one in running if one.kind == kind], command)
-    yield from _killed([one for one in known if one not in running])
+    yield from _killed([one for one in known if one not in running], running)
     yield _versions(running)
     yield _clocks({"this host": ahead, **{one.name: one.clock_seconds for one in running}}, now)
 
@@ -50,8 +50,15 @@ def _running(kind: str, found: Sequence[RunningProcess], command: str) -> CheckR
     return ok(f"{kind}s", f"{len(found)}: {', '.join(one.name for one in found)}{only}")
 
 
-def _killed(found: Sequence[RunningProcess]) -> Iterator[CheckResult]:
-    for one in found:
+def _killed(lost: Sequence[RunningProcess], running: Sequence[RunningProcess]) -> Iterator[CheckResult]:
+    """Yield a warning for each process in whose place none has started on its host since, as systemd starts one."""
+    successors = list(running)
+    for one in sorted(lost, key=lambda one: one.seen_at):
+        part = (one.kind, _host(one))
+        new = [other for other in successors if (other.kind, _host(other)) == part and other.since > one.seen_at]
+        if new:
+            successors.remove(new[0])
+            continue
         what = f"{one.name} shows no life since {one.seen_at:%H:%M:%S} UTC, and did not say that it ends"
         yield warning(f"lost {one.kind}", what, f"look at that host, or: {_COMMANDS[one.kind]}")
 

@@ -69,7 +69,5 @@ def _next_step(error: LabelyardError, name: str) -> str:
             return f"correct LABELYARD_CVAT__{variable}__TOKEN, or __USERNAME and __PASSWORD"
         return f"start it, or correct LABELYARD_CVAT__{variable}__URL"
     if isinstance(error, StoreError):
-        of_queue = name == "queue" or error.where.startswith("queue ")  # a notification concerns queue and bucket
-        variable = "LABELYARD_WATCH__SQS_ENDPOINT_URL" if of_queue else "LABELYARD_STORE__ENDPOINT_URL"
-        return f"start it, or correct {variable} and the credentials"
+        return "start it, or correct LABELYARD_STORE__ENDPOINT_URL and the credentials"
     return "start the database, or correct LABELYARD_LEDGER" if isinstance(error, LedgerError) else ""

@@ -49,8 +49,12 @@ class Queue(Protocol):
     def extend(self, messages: Sequence[QueueMessage], seconds: int) -> Sequence[str]:
         """Hide messages from other receivers for `seconds` from now; 0 returns them to the queue.
 
-        Return the reason for each message that was skipped, as one that was redelivered or acknowledged.
+        Return the reason for each message that was skipped, as one that was redelivered or acknowledged, as far as the
+        queue tells.
         """
 
     def depth(self) -> QueueDepth:
         """Return how many messages wait."""
+
+    def close(self) -> None:
+        """End its connections and threads; nothing can be asked of it afterwards."""

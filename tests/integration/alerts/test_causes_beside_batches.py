@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from pydantic import SecretStr
 
 from labelyard.config import DatasetSpec
 from labelyard.context import Context
@@ -16,10 +17,11 @@ from labelyard.operations.send_alerts import send_if_silent
 from labelyard.orchestration.events_over_rest import PrefectEvents
 from labelyard.pipeline.handle_notifications import PipelineHandler
 from labelyard.pipeline.register_objects import sweep_sources
-from labelyard.settings import WatchSettings
+from labelyard.watch_settings import WatchSettings
 from tests.support.alerting import Channels, look_and_send
 from tests.support.emulator import StoreServer
 from tests.support.ledger_samples import Clock, apply, closed_batch, dataset_spec
+from tests.support.prefect_redis import PrefectRedis
 
 
 def unavailable_servers(context: Context) -> list[str]:
@@ -148,3 +150,20 @@ def test_a_queue_that_does_not_become_shorter_for_an_hour_is_a_cause(
     look_and_send(context, channels)
     with context.ledger.read_only() as tx:
         assert problems.present(tx, Kind.QUEUE) == []
+
+
+def test_many_events_that_wait_for_prefects_services_for_a_quarter_of_an_hour_are_a_cause(
+    context: Context, channels: Channels, clock: Clock, prefect_redis: PrefectRedis
+) -> None:
+    context.settings = context.settings.model_copy(update={"prefect_redis_url": SecretStr(prefect_redis.url)})
+    prefect_redis.add_consumer("event-persister")
+    prefect_redis.add_events(1001)
+    for _ in range(3):
+        assert look_and_send(context, channels) == []
+        clock.advance(minutes=5)
+    assert look_and_send(context, channels) == [("lead", "events waiting")]
+    prefect_redis.read("event-persister", 1, acknowledge=True)
+    for _ in range(2):  # each asks Redis last
+        look_and_send(context, channels)
+    clock.advance(minutes=5)
+    assert look_and_send(context, channels) == [("lead", "over: events waiting")]

@@ -13,10 +13,11 @@ from click.testing import CliRunner, Result
 from cvat_sandbox import Serving, serve
 from labelyard.cli import labelyard
 from labelyard.cli.doctor import CHECKS
-from labelyard.operations.doctor.check import CheckResult
+from labelyard.operations.doctor.check import CheckResult, Status
 from labelyard.operations.doctor.runner import run_checks
 from labelyard.settings import load_settings
 from tests.support.emulator import StoreServer
+from tests.support.nats_server import run_nats
 
 NOT_YET = {"watcher"}
 """What runs only after `labelyard up`."""
@@ -81,6 +82,15 @@ def test_the_printed_commands_lead_to_a_green_doctor_with_an_sqs_that_is_not_of_
     assert "notification of street" in found
 
 
+def test_the_printed_commands_lead_to_a_green_doctor_with_nats(store_server: StoreServer, sandbox: Serving) -> None:
+    with run_nats() as nats:
+        found = follow(init(store_server, sandbox, "--notifications", "queue", "--queue-url", nats.url))
+    assert [result for result in found.values() if result.status.is_problem] == []
+    assert found["queue"].message == f"{nats.url}: 0 messages wait"
+    assert found["notification of street"].status is Status.UNKNOWN
+    assert "`labelyard notifications street`" in found["notification of street"].message
+
+
 @pytest.mark.parametrize("more", [["--notifications", "none"], []])
 def test_the_printed_commands_lead_to_a_green_doctor_without_notifications(
     store_server: StoreServer, sandbox: Serving, more: list[str]
@@ -115,7 +125,7 @@ def test_a_question_asks_how_the_store_notifies(store_server: StoreServer, sandb
     answers = f"bosspass\n{store_server.url}\n\n\naws\nsqs\n\n"
     result = CliRunner().invoke(labelyard, words, input=answers)
     assert result.exit_code == 0, result.output
-    assert "cannot notify the SQS of AWS: write sqs, webhook or none" in result.output
+    assert "cannot notify the SQS of AWS: write sqs, queue, webhook or none" in result.output
     assert load_settings().watch.sqs_endpoint_url == store_server.url
 
 

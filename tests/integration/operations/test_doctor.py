@@ -20,9 +20,10 @@ from labelyard.operations.doctor.checks import CHECKS
 from labelyard.operations.doctor.runner import run_checks
 from labelyard.orchestration.doctor_checks import PREFECT_CHECKS
 from labelyard.server_settings import CvatSettings
-from labelyard.settings import Settings, UpSettings, WatchSettings
-from labelyard.sources.notification_setup import NotificationSetup
+from labelyard.settings import Settings, UpSettings
+from labelyard.sources.queues import notification_setup
 from labelyard.supervisor.stack import free_ports, lock_folder
+from labelyard.watch_settings import WatchSettings
 from tests.support.emulator import StoreServer
 from tests.support.fresh_ledger import create_ledger
 from tests.support.paths import recording
@@ -74,7 +75,7 @@ def settings(tmp_path: Path, store_server: StoreServer, sandbox: Serving, spec: 
         PREFECT_API_URL=None,
     )  # type: ignore[call-arg]
     apply(made, spec)
-    NotificationSetup(made).apply(spec)
+    notification_setup(made).apply(spec)
     return made
 
 

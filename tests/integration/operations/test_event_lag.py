@@ -1,11 +1,6 @@
-"""The events that wait in the Redis of Prefect's servers; the responses are those of a Redis 7.0.15."""
+"""The events that wait in the Redis of Prefect's servers."""
 
 from __future__ import annotations
-
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 import pytest
 
@@ -17,49 +12,29 @@ from labelyard.operations.event_lag import read_event_lag
 from labelyard.operations.metrics_server import of_events
 from labelyard.settings import Settings
 from labelyard.supervisor.stack import free_ports
-
-GROUPS = (
-    b"*2\r\n*12\r\n$4\r\nname\r\n$15\r\nevent-persister\r\n$9\r\nconsumers\r\n:0\r\n$7\r\npending\r\n:0\r\n$17\r\n"
-    b"last-delivered-id\r\n$3\r\n0-0\r\n$12\r\nentries-read\r\n$-1\r\n$3\r\nlag\r\n:1507\r\n*12\r\n$4\r\nname\r\n$17\r\n"
-    b"reactive-triggers\r\n$9\r\nconsumers\r\n:1\r\n$7\r\npending\r\n:2\r\n$17\r\nlast-delivered-id\r\n$15\r\n"
-    b"1796062551447-0\r\n$12\r\nentries-read\r\n:2\r\n$3\r\nlag\r\n:15\r\n"
-)
-NO_STREAM = b"-ERR no such key\r\n"
-
-
-@contextmanager
-def redis_with(groups: bytes) -> Iterator[Settings]:
-    """Settings with a Redis that answers `groups` to XINFO GROUPS, and OK to what clients send first."""
-
-    class Commands(StreamRequestHandler):
-        def handle(self) -> None:
-            while count := self.rfile.readline()[1:]:
-                words = [self.rfile.read(int(self.rfile.readline()[1:]) + 2) for _ in range(int(count))]
-                self.wfile.write(groups if words[0].strip() == b"XINFO" else b"+OK\r\n")
-
-    with ThreadingTCPServer(("127.0.0.1", 0), Commands) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield settings(f"redis://127.0.0.1:{server.server_address[1]}/0")
-        server.shutdown()
+from tests.support.prefect_redis import PrefectRedis
 
 
 def settings(url: str) -> Settings:
     return Settings.model_validate({"PREFECT_REDIS_MESSAGING_URL": url})
 
 
-def test_what_a_consumer_has_not_read_or_not_acknowledged_waits() -> None:
-    with redis_with(GROUPS) as used:
-        assert read_event_lag(used) == {"event-persister": 1507, "reactive-triggers": 17}
-        assert (EVENTS_WAITING, ("reactive-triggers",), 17.0) in list(of_events(used))
-        [result] = check_events(Installation(used))
+def test_what_a_consumer_has_not_read_or_not_acknowledged_waits(prefect_redis: PrefectRedis) -> None:
+    for consumer in ("event-persister", "reactive-triggers"):
+        prefect_redis.add_consumer(consumer)
+    prefect_redis.add_events(1507)
+    prefect_redis.read("reactive-triggers", 1490, acknowledge=True)
+    prefect_redis.read("reactive-triggers", 2)
+    used = settings(prefect_redis.url)
+    assert read_event_lag(used) == {"event-persister": 1507, "reactive-triggers": 17}
+    assert (EVENTS_WAITING, ("reactive-triggers",), 17.0) in list(of_events(used))
+    [result] = check_events(Installation(used))
     assert result.status is Status.WARNING
     assert "1,507 events wait in Redis for event-persister" in result.message
 
 
-def test_before_the_first_event_nothing_waits() -> None:
-    with redis_with(NO_STREAM) as used:
-        [result] = check_events(Installation(used))
+def test_before_the_first_event_nothing_waits(prefect_redis: PrefectRedis) -> None:
+    [result] = check_events(Installation(settings(prefect_redis.url)))
     assert (result.status, result.message) == (Status.OK, "0 wait in Redis")
 
 

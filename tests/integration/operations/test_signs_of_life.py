@@ -81,6 +81,22 @@ def test_the_doctor_names_who_is_missing_was_killed_is_old_or_has_another_time(s
     assert "b:1 by -60 s" in found["clocks"].message
 
 
+def test_a_killed_process_is_no_loss_once_another_one_has_started_on_its_host(settings: Settings) -> None:
+    for name in ("a:1", "a:2", "b:3"):
+        show(settings, name)
+
+    def miss(tx: object) -> None:
+        for name in ("a:1", "a:2"):
+            tx.get_one(RunningProcess, name).seen_at -= timedelta(minutes=5)  # type: ignore[attr-defined]
+
+    change(settings, miss)
+    assert "lost worker" in checked(settings)
+    show(settings, "a:4")
+    assert "a:2 shows no life" in checked(settings)["lost worker"].message  # a:4 replaces one of the two
+    show(settings, "a:5")
+    assert "lost worker" not in checked(settings)
+
+
 def test_a_ledger_in_a_file_serves_one_host(settings: Settings) -> None:
     show(settings, "a:1")
     show(settings, "b:1")

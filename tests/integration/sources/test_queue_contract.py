@@ -2,57 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+import time
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
-from labelyard.errors import SettingsError
+from labelyard.errors import SettingsError, StoreError, StoreUnreachable
 from labelyard.settings import Settings
-from labelyard.sources.queues import QUEUES, Queue, QueueDepth, open_queue
+from labelyard.sources.queues import QUEUES, QueueDepth, open_queue
+from labelyard.supervisor.stack import free_ports
 from tests.support.emulator import StoreServer
+from tests.support.queue_servers import NEW_QUEUES, Connect, at_another_address, with_a_missing_queue
 
-
-class SqsServer:
-    """SQS in the emulator."""
-
-    def __init__(self, server: StoreServer, visibility: int) -> None:
-        self._sqs = server.boto("sqs")
-        self.url = server.new_queue(VisibilityTimeout=str(visibility))
-        self.settings: dict[str, Any] = {"queue_url": self.url, "sqs_endpoint_url": server.url}
-
-    def send(self, *bodies: str) -> None:
-        for n in range(0, len(bodies), 10):
-            entries = [{"Id": str(i), "MessageBody": body} for i, body in enumerate(bodies[n : n + 10])]
-            self._sqs.send_message_batch(QueueUrl=self.url, Entries=entries)
-
-
-SERVERS: dict[str, Callable[[StoreServer, int], SqsServer]] = {"sqs": SqsServer}
 each_queue = pytest.mark.parametrize("kind", QUEUES)
 
 
-def connect(kind: str, store_server: StoreServer, visibility: int = 30) -> tuple[Queue, Callable[..., None]]:
-    """A new queue of a type, and a function that sends messages to it."""
-    server = SERVERS[kind](store_server, visibility)
-    queue = open_queue(Settings(store=store_server.settings, watch=server.settings))
-    assert queue is not None
-    return queue, server.send
-
-
 def test_every_type_of_queue_has_a_server() -> None:
-    assert set(SERVERS) == set(QUEUES)
+    assert set(NEW_QUEUES) == set(QUEUES)
 
 
 @each_queue
-def test_a_queue_names_its_type(kind: str, store_server: StoreServer) -> None:
-    assert connect(kind, store_server)[0].kind == kind
+def test_a_queue_names_its_type(kind: str, connect: Connect) -> None:
+    assert connect(kind)[0].kind == kind
 
 
 @each_queue
-def test_a_message_is_received_with_its_time_and_attempts(kind: str, store_server: StoreServer) -> None:
-    queue, send = connect(kind, store_server)
+def test_a_message_is_received_with_its_time_and_attempts(kind: str, connect: Connect) -> None:
+    queue, send = connect(kind)
     send("grüße")
     (message,) = queue.receive(1)
     assert message.body == "grüße".encode()
@@ -62,8 +41,8 @@ def test_a_message_is_received_with_its_time_and_attempts(kind: str, store_serve
 
 
 @each_queue
-def test_messages_stay_until_they_are_acknowledged(kind: str, store_server: StoreServer) -> None:
-    queue, send = connect(kind, store_server)
+def test_messages_stay_until_they_are_acknowledged(kind: str, connect: Connect) -> None:
+    queue, send = connect(kind)
     send(*map(str, range(12)))
     assert queue.depth() == QueueDepth(waiting=12, in_flight=0)
     first = queue.receive(0, 10)
@@ -78,8 +57,8 @@ def test_messages_stay_until_they_are_acknowledged(kind: str, store_server: Stor
 
 
 @each_queue
-def test_many_messages_are_received_extended_and_acknowledged_together(kind: str, store_server: StoreServer) -> None:
-    queue, send = connect(kind, store_server, visibility=2)
+def test_many_messages_are_received_extended_and_acknowledged_together(kind: str, connect: Connect) -> None:
+    queue, send = connect(kind, visibility=2)
     send(*map(str, range(95)))
     first = queue.receive(0, 60)
     assert 10 < len(first) <= 60
@@ -92,10 +71,8 @@ def test_many_messages_are_received_extended_and_acknowledged_together(kind: str
 
 
 @each_queue
-def test_a_message_that_is_returned_is_redelivered_and_counts_its_attempts(
-    kind: str, store_server: StoreServer
-) -> None:
-    queue, send = connect(kind, store_server)
+def test_a_message_that_is_returned_is_redelivered_and_counts_its_attempts(kind: str, connect: Connect) -> None:
+    queue, send = connect(kind)
     send("a")
     message = queue.receive(0)
     assert list(queue.receive(0)) == []
@@ -105,8 +82,8 @@ def test_a_message_that_is_returned_is_redelivered_and_counts_its_attempts(
 
 
 @each_queue
-def test_what_the_queue_does_not_return_is_reported(kind: str, store_server: StoreServer) -> None:
-    queue, send = connect(kind, store_server)
+def test_what_the_queue_does_not_return_is_reported(kind: str, connect: Connect) -> None:
+    queue, send = connect(kind)
     send("a")
     [message] = queue.receive(0)
     [reason] = queue.extend([message, replace(message, receipt="of no message")], 0)
@@ -115,11 +92,58 @@ def test_what_the_queue_does_not_return_is_reported(kind: str, store_server: Sto
 
 
 @each_queue
-def test_an_extended_message_stays_hidden(kind: str, store_server: StoreServer) -> None:
-    queue, send = connect(kind, store_server, visibility=1)
+def test_an_extended_message_stays_hidden(kind: str, connect: Connect) -> None:
+    queue, send = connect(kind, visibility=1)
     send("a")
     queue.extend(queue.receive(0), 600)
     assert list(queue.receive(2)) == []
+
+
+@each_queue
+def test_a_message_that_is_not_acknowledged_comes_back(kind: str, connect: Connect) -> None:
+    queue, send = connect(kind, visibility=1)
+    send("a")
+    [first] = queue.receive(0)
+    [again] = queue.receive(5)
+    assert (first.attempts, again.attempts, again.body) == (1, 2, b"a")
+    queue.acknowledge([again])
+    assert queue.depth() == QueueDepth(waiting=0, in_flight=0)
+
+
+@each_queue
+def test_a_poll_ends_when_a_message_arrives(kind: str, connect: Connect) -> None:
+    queue, send = connect(kind)
+    later = threading.Timer(0.5, send, ["a"])
+    later.start()
+    before = time.monotonic()
+    assert [message.body for message in queue.receive(20, 100)] == [b"a"]
+    assert time.monotonic() - before < 10
+    later.join()
+
+
+@each_queue
+def test_a_queue_without_its_server_is_a_temporary_error(kind: str, request: pytest.FixtureRequest) -> None:
+    settings = at_another_address(kind, NEW_QUEUES[kind](request, 30).settings, free_ports(1)[0])
+    queue = open_queue(settings)
+    assert queue is not None
+    with closing(queue), pytest.raises(StoreUnreachable) as caught:
+        queue.receive(0)
+    assert caught.value.where == settings.watch.queue_url
+    assert "LABELYARD_WATCH__" in caught.value.next_step
+
+
+@each_queue
+def test_a_missing_queue_is_an_error_that_names_the_command_that_creates_it(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    settings = with_a_missing_queue(kind, NEW_QUEUES[kind](request, 30).settings)
+    queue = open_queue(settings)
+    assert queue is not None
+    with closing(queue), pytest.raises(StoreError) as caught:
+        queue.receive(0)
+    assert not caught.value.retry
+    assert caught.value.where == settings.watch.queue_url
+    assert "labelyard notifications" in caught.value.next_step
 
 
 def test_no_queue_is_opened_without_a_url(store_server: StoreServer) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from labelyard.domain.attention import (
     AWAY_LONG,
+    EVENTS_LONG,
     QUEUE_LONG,
     TRIED_IN_VAIN,
     ExpectedObjects,
@@ -159,9 +160,15 @@ def test_a_dataset_is_a_cause_when_nothing_arrives_though_it_is_expected(quiet: 
 
 @pytest.mark.parametrize(
     ("kind", "age", "count"),
-    [(Kind.QUEUE, QUEUE_LONG - SECOND, 0), (Kind.QUEUE, QUEUE_LONG, 1), (Kind.SOURCE, timedelta(0), 1)],
+    [
+        (Kind.QUEUE, QUEUE_LONG - SECOND, 0),
+        (Kind.QUEUE, QUEUE_LONG, 1),
+        (Kind.EVENTS, EVENTS_LONG - SECOND, 0),
+        (Kind.EVENTS, EVENTS_LONG, 1),
+        (Kind.SOURCE, timedelta(0), 1),
+    ],
 )
-def test_a_problem_is_a_cause_at_once_and_a_queue_when_it_does_not_become_shorter(
+def test_a_problem_is_a_cause_at_once_and_one_that_often_ends_by_itself_when_it_lasts(
     kind: Kind, age: timedelta, count: int
 ) -> None:
     problem = OpenProblem(kind, "x", None, "9 wait", "labelyard doctor", NOW - age)

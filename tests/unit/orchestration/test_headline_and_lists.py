@@ -33,7 +33,7 @@ from labelyard.orchestration.page_links import PageLinks
 NOW = datetime(2026, 11, 30, 8, tzinfo=UTC)
 DATASETS = ("street", "night")
 ERRORS = ("label car is unknown", "task 7 was deleted", "no such user")
-EVENTS_OF_LEDGER = (Kind.SOURCE, Kind.QUEUE, Kind.AUTOMATION, Kind.HOUSEKEEPING)
+EVENTS_OF_LEDGER = (Kind.SOURCE, Kind.QUEUE, Kind.EVENTS, Kind.AUTOMATION, Kind.HOUSEKEEPING)
 
 some_time = st.timedeltas(timedelta(0), timedelta(days=20)).map(lambda age: NOW - age)
 people = st.sampled_from([None, "anna", "ben"])

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelyard.config import DatasetSpec
-from labelyard.sources.notification_plan import (
+from labelyard.sources.queues.sqs.plan import (
     CREATED,
     EVENTS,
     NEW_QUEUE,
     REMOVED,
-    NotificationPlan,
     NotificationState,
+    SqsPlan,
     plan_notifications,
     with_permissions,
     with_prefix,
@@ -38,7 +38,7 @@ def dataset(*sources: tuple[str, str]) -> DatasetSpec:
     )
 
 
-def plan(queue: dict[str, str] | None = None, spec: DatasetSpec | None = None, **buckets: Any) -> NotificationPlan:
+def plan(queue: dict[str, str] | None = None, spec: DatasetSpec | None = None, **buckets: Any) -> SqsPlan:
     spec = spec or dataset(("pictures", "in/"))
     return plan_notifications(spec, "pictures", NotificationState(queue, buckets or {"pictures": {}}))
 

@@ -1,4 +1,4 @@
-"""Set up notifications: read the state of the queue and the buckets, and carry out the plan of `notification_plan`."""
+"""Set up notifications: read the state of the SQS queue and the buckets, and carry out the plan."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from botocore.exceptions import ClientError
 from labelyard.config import DatasetSpec
 from labelyard.errors import SettingsError, StoreError
 from labelyard.settings import Settings
-from labelyard.sources.notification_plan import NotificationPlan, NotificationState, plan_notifications
-from labelyard.sources.queues.sqs import NEXT_STEPS
+from labelyard.sources.queues.sqs.plan import NotificationState, SqsPlan, plan_notifications
+from labelyard.sources.queues.sqs.queue import queue_errors
 from labelyard.storage.boto import boto_client, boto_errors
 
 QUEUE = "labelyard"
 """The queue's name if the settings name none."""
 _NO_SQS = (
-    "set LABELYARD_WATCH__SQS_ENDPOINT_URL in .env (if the store speaks SQS too: its own address); or, with MinIO or"
-    " Ceph, set LABELYARD_WATCH__WEBHOOK=true and let the store post to /notify of `labelyard watch`"
-    " (MinIO: `mc event add ALIAS/BUCKET ARN --event put,delete`); or set LABELYARD_WATCH__SWEEP_ONLY=true"
+    "set LABELYARD_WATCH__SQS_ENDPOINT_URL in .env (if the store speaks SQS too: its own address); or, with MinIO,"
+    " LABELYARD_WATCH__QUEUE_URL to the address of NATS (nats://HOST:4222); or, with MinIO or Ceph, set"
+    " LABELYARD_WATCH__WEBHOOK=true and let the store post to /notify of `labelyard watch` (MinIO: `mc event add"
+    " ALIAS/BUCKET ARN --event put,delete`); or set LABELYARD_WATCH__SWEEP_ONLY=true"
 )
 _MISSING = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
 _SETTLE_SECONDS = 90.0
 """How long S3 may take to see a new queue or policy."""
 
 
-class NotificationSetup:
-    """The watcher's SQS queue, and the buckets that notify it."""
+class SqsSetup:
+    """The watcher's SQS queue, and the buckets that notify it; see `NotificationSetup`."""
 
     def __init__(self, settings: Settings) -> None:
         watch = settings.watch
@@ -46,11 +47,11 @@ class NotificationSetup:
         """The queue's URL, once it exists."""
         return self._url
 
-    def plan(self, spec: DatasetSpec) -> NotificationPlan:
+    def plan(self, spec: DatasetSpec) -> SqsPlan:
         """Return what must change so that the queue is notified of the dataset's objects."""
         return plan_notifications(spec, self.queue_name, self._state(spec))
 
-    def apply(self, spec: DatasetSpec) -> NotificationPlan:
+    def apply(self, spec: DatasetSpec) -> SqsPlan:
         """Carry out the plan and return it. Raises StoreError if a person must first solve a problem."""
         plan = self.plan(spec)
         if plan.problems:
@@ -66,7 +67,7 @@ class NotificationSetup:
             self._configure(bucket, dict(configuration))
         return plan
 
-    def _create_queue(self, plan: NotificationPlan) -> None:
+    def _create_queue(self, plan: SqsPlan) -> None:
         attributes = {name: value for name, value in plan.attributes.items() if name != "Policy"}
         with self._queue_errors():
             self._url = self._sqs.create_queue(QueueName=self.queue_name, Attributes=attributes)["QueueUrl"]
@@ -99,7 +100,7 @@ class NotificationSetup:
                 self._s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=configuration)
 
     def _queue_errors(self) -> AbstractContextManager[None]:
-        return boto_errors(f"queue {self.queue_name}", NEXT_STEPS)
+        return queue_errors(f"queue {self.queue_name}")
 
 
 def _not_settled(error: Exception) -> bool:

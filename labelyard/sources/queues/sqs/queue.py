@@ -1,9 +1,10 @@
-"""Amazon SQS and compatible queues, by long polling."""
+"""A queue of Amazon SQS or of a compatible server, by long polling."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
@@ -12,7 +13,6 @@ from botocore.config import Config
 
 from labelyard.errors import SettingsError, StoreUnreachable
 from labelyard.server_settings import StoreSettings
-from labelyard.settings import Settings
 from labelyard.sources.queues.queue import QueueDepth, QueueMessage
 from labelyard.storage.boto import CONFIG, boto_client, boto_errors
 
@@ -31,16 +31,12 @@ NEXT_STEPS = {
     "AccessDeniedException": _DENIED,
 }
 """What to do about SQS's error codes."""
+_OTHERWISE = "start it, or correct LABELYARD_WATCH__SQS_ENDPOINT_URL and the credentials"
 
 
-def recognises(url: str) -> bool:
-    """Return whether this can be the URL of an SQS queue: every other type has a scheme of its own."""
-    return url.startswith(("https://", "http://"))
-
-
-def connect(url: str, settings: Settings) -> SqsQueue:
-    """Return the queue, at LABELYARD_WATCH__SQS_ENDPOINT_URL if that is set. Raises SettingsError, StoreError."""
-    return SqsQueue(url, settings.store, settings.watch.sqs_endpoint_url)
+def queue_errors(where: str) -> AbstractContextManager[None]:
+    """Raise boto3's errors as labelyard's, with what to do about SQS's error codes."""
+    return boto_errors(where, NEXT_STEPS, otherwise=_OTHERWISE)
 
 
 class SqsQueue:
@@ -55,7 +51,7 @@ class SqsQueue:
         self.url = url
         # A long poll takes up to 20 s; boto3's usual read timeout would end it early.
         config = CONFIG.merge(Config(read_timeout=40))
-        with boto_errors(url, NEXT_STEPS):
+        with queue_errors(url):
             self._client = boto_client("sqs", store, endpoint_url, config)
         self._pool = ThreadPoolExecutor(_CONCURRENT_REQUESTS, thread_name_prefix="sqs")
 
@@ -71,7 +67,7 @@ class SqsQueue:
         return received
 
     def _receive(self, wait_seconds: int) -> list[QueueMessage]:
-        with boto_errors(self.url, NEXT_STEPS):
+        with queue_errors(self.url):
             response = self._client.receive_message(
                 QueueUrl=self.url,
                 MaxNumberOfMessages=MAX_PER_REQUEST,
@@ -86,7 +82,7 @@ class SqsQueue:
 
     def _delete(self, messages: Sequence[QueueMessage]) -> None:
         entries = [{"Id": str(n), "ReceiptHandle": message.receipt} for n, message in enumerate(messages)]
-        with boto_errors(self.url, NEXT_STEPS):
+        with queue_errors(self.url):
             response = self._client.delete_message_batch(QueueUrl=self.url, Entries=entries)
         for failed in response.get("Failed", ()):
             raise StoreUnreachable(f"{failed.get('Code')}: a message remains and will be redelivered", where=self.url)
@@ -100,16 +96,21 @@ class SqsQueue:
             {"Id": str(n), "ReceiptHandle": message.receipt, "VisibilityTimeout": seconds}
             for n, message in enumerate(messages)
         ]
-        with boto_errors(self.url, NEXT_STEPS):
+        with queue_errors(self.url):
             response = self._client.change_message_visibility_batch(QueueUrl=self.url, Entries=entries)
         return [str(failed.get("Code")) for failed in response.get("Failed", ())]
 
     def depth(self) -> QueueDepth:
         """Return how many messages wait, as SQS estimates it."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        with boto_errors(self.url, NEXT_STEPS):
+        with queue_errors(self.url):
             found = self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]
         return QueueDepth(*(int(found.get(name, 0)) for name in names))
+
+    def close(self) -> None:
+        """End its threads and connections."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._client.close()
 
 
 def _message(found: dict[str, Any]) -> QueueMessage:
