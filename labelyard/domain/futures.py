@@ -255,9 +255,9 @@ class _Future:
             worked = self._people[at].passed(day, end) * work
             if at not in self._takers and worked <= work - minutes:
                 continue  # they have not come to it
-            if worked + needed <= work:
+            if at in free and worked + needed <= work:
                 self._done(at, day, (worked + needed) / work)
-            else:
+            elif needed:
                 self._left[at] = needed - (work - worked)
                 self._counting.add(at)
         self._takers.clear()

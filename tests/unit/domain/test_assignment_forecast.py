@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -20,7 +21,7 @@ from labelyard.domain.assignment import (
 from labelyard.domain.learned_work import LEAST_JOBS, Pace, Reviewed, learn
 from labelyard.domain.throughput import DoneJob
 from labelyard.domain.work_calendar import WorkCalendar, minutes_between
-from labelyard.domain.work_history import WorkHistory
+from labelyard.domain.work_history import OpenJob, WorkHistory
 from labelyard.domain.working_hours import WorkingHours, parse_hours
 
 NOON = datetime(2026, 1, 7, 12, tzinfo=UTC)
@@ -61,6 +62,14 @@ def test_a_job_waits_for_somebody_who_will_complete_it_before_those_who_could_ge
     assert (last.annotator, last.reason) == (None, "waits: ann is expected to complete it first")
     first, *_ = forecast(jobs(9), [fast, slow], PolicyState())
     assert first.annotator == "bob", "with so many he completes one meanwhile"
+
+
+def test_who_may_have_to_take_a_job_home_gets_it_only_if_nobody_else_is_nearly_as_fast() -> None:
+    leaves = replace(somebody("ann", 5), calendar=WorkCalendar(NOON + 4 * 60 * MINUTE, OFFICE))
+    [close] = forecast(jobs(1), [leaves, somebody("bob", 30)], PolicyState())
+    assert close.annotator == "bob", "ann has ten minutes more than it should take"
+    [slow] = forecast(jobs(1), [leaves, somebody("bob", 300)], PolicyState())
+    assert slow.annotator == "ann"
 
 
 def test_a_job_does_not_wait_for_somebody_of_whom_nobody_knows_when_they_work() -> None:
@@ -141,6 +150,16 @@ def test_a_share_is_of_the_hours_in_which_somebody_had_work() -> None:
     history = WorkHistory(NOON, {"ann": half}, {})
     [day] = history.days("ann", OFFICE)
     assert 0.9 < day.share <= 1.1
+
+
+def test_of_open_jobs_the_part_since_the_last_sign_is_done_and_what_came_back_takes_half_of_its_time() -> None:
+    history = WorkHistory(NOON, {"ann": done(1, 9)}, {"ann": [NOON - 4 * MINUTE]})
+    later = replace(history, now=NOON + 4 * MINUTE)
+    first, back = OpenJob(10, "street"), OpenJob(10, "street", returned=True)
+    assert history.minutes_left("ann", [first, back], OFFICE, "street") == 15
+    assert later.minutes_left("ann", [first, back], OFFICE, "street") == 11
+    much_later = replace(history, now=NOON + 60 * MINUTE)
+    assert round(much_later.minutes_left("ann", [first, back], OFFICE, "street"), 6) == 7
 
 
 def test_a_calendar_begins_when_an_absence_ends_and_none_is_known_of_who_is_stuck() -> None:

@@ -54,6 +54,20 @@ def test_what_somebody_has_is_done_by_nobody_else() -> None:
     assert endless == Range(None, None, None), "nobody knows when she is back"
 
 
+def test_a_last_job_that_somebody_takes_home_is_late_unless_it_waits_for_somebody_else() -> None:
+    friday = WorkingHours((parse_hours("mon-mon 09:00-11:00"), parse_hours("fri 09:00-17:00")), UTC)
+    team = (replace(ANN, hours=friday), replace(BEN, minutes=0.5))
+    home, waits = medians(found(*team, images=500, of_job=120), found(*team, images=500, of_job=120, waits=True))
+    assert home - MONDAY > 3 * DAY > waits - MONDAY
+
+
+def test_of_a_batch_only_its_own_last_jobs_count() -> None:
+    friday = WorkingHours((parse_hours("mon-mon 09:00-11:00"), parse_hours("fri 09:00-17:00")), UTC)
+    team = (replace(ANN, hours=friday), replace(BEN, minutes=0.5))
+    [part] = medians(found(*team, images=1500, of_job=120, counted=150))
+    assert part - MONDAY < 3 * DAY, "she took a job of another batch home"
+
+
 def test_arrivals_make_it_later_or_endless() -> None:
     now, later = medians(found(ANN, images=1000), found(ANN, images=1000, arriving=[0, 100, 200]))
     assert now < later
