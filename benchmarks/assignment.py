@@ -1,6 +1,6 @@
 """Assignment policies in simulated teams over eight weeks: how soon work is done, and whether forecasts hold.
 
-python benchmarks/assignment.py [--teams 20] [--seed 1] [--json benchmarks/figures/assignment.json]
+python benchmarks/assignment.py [--teams 8] [--seed 1] [--json benchmarks/figures/assignment.json]
 
 The policies, what they learn and the forecast are those of labelyard; people, their work and the clock are simulated.
 """
@@ -27,7 +27,7 @@ POLICIES = {"round_robin": None, "least_loaded": None, "pool": 1, "forecast": 1}
 def main() -> None:
     """Simulate the teams with each policy, and print what is measured."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--teams", type=int, default=20)
+    parser.add_argument("--teams", type=int, default=8)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()

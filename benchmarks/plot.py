@@ -34,6 +34,7 @@ def main() -> None:
 
 
 def _file(name: str) -> Path:
+    name = {"forecasts": "assignment"}.get(name, name)  # two panels of the same file
     return FOLDER / "figures" / f"{name}.json"
 
 
@@ -77,6 +78,26 @@ def sweep(axes: Axes, result: dict[str, Any]) -> None:
     axes.set_title(f"{result['keys']:,} known keys: seconds (less is better)")
 
 
+def assignment(axes: Axes, result: dict[str, Any]) -> None:
+    """Hours until a lot is done, by policy, and the lower bound."""
+    policies = result["threefold"]
+    hours = {name: one["hours"] for name, one in policies.items()} | {"bound": policies["forecast"]["bound"]}
+    bars(axes, hours, "{:,.0f} h", labelyard="forecast")
+    axes.set_title("hours until a lot is done, speeds differ threefold (less is better)")
+
+
+def forecasts(axes: Axes, result: dict[str, Any]) -> None:
+    """How many 80 % ranges held, by policy and subject."""
+    held = {
+        f"{policy}, {of}": 100 * statistics.mean(result[team][policy][f"{of}_held"] for team in ("threefold", "alike"))
+        for policy in ("forecast", "round_robin")
+        for of in ("batch", "backlog")
+    }
+    bars(axes, held, "{:,.0f} %", labelyard="")
+    axes.axvline(80, color=OTHER_COLOUR)
+    axes.set_title("80 % ranges of forecasts that held (80 is right)")
+
+
 def bars(axes: Axes, values: Mapping[str, float], label: str, *, labelyard: str = "", other: str = "?") -> None:
     """Draw a bar for each name; those of labelyard, recognised by the start of their name, in colour."""
     names = list(values)[::-1]
@@ -89,6 +110,7 @@ def bars(axes: Axes, values: Mapping[str, float], label: str, *, labelyard: str 
 
 PANELS: Mapping[str, Callable[[Axes, dict[str, Any]], None]] = {
     "latency": latency, "burst": burst, "runs": runs, "upload": upload, "intake": intake, "sweep": sweep,
+    "assignment": assignment, "forecasts": forecasts,
 }  # fmt: skip
 
 if __name__ == "__main__":

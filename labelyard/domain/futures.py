@@ -28,7 +28,7 @@ _OWN_DAYS = 2.0
 """With so many own days a person's future days are half their own, half the team's."""
 _DRIFT = 0.1
 """How much the pace of a person changes until then: the deviation of its logarithm."""
-_DRIFT_OF_ALL = 0.08
+_DRIFT_OF_ALL = 0.05
 """The same of all people together: images are harder, somebody is ill. benchmarks/assignment.py measures the ranges."""
 _HALVINGS = 10
 """So the time of a day is known to a minute."""

@@ -167,7 +167,7 @@ def _worker(
 ) -> Worker:
     """Return a person with the jobs that they do first: people work in the order in which they got their jobs."""
     last = max((at for at, one in enumerate(jobs) if subject.includes(one)), default=-1)
-    mine = [OpenJob(one.images, one.dataset, one.returned) for one in jobs[: last + 1] or jobs]
+    mine = [OpenJob(one.images, one.dataset, one.returned > 0) for one in jobs[: last + 1] or jobs]
     spec = next((one for one in subject.specs.values() if name in one.annotators), None)
     hours = spec.assignment.rules().of(name).hours if spec is not None else None
     learned = history.learned
