@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, func, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from labelyard.errors import LedgerBehind
@@ -26,9 +26,6 @@ from labelyard.ledger.engine import (
 from labelyard.ledger.migration import check_not_ahead, check_revision
 from labelyard.ledger.tables import LedgerIdentity
 from labelyard.settings import is_installation, where_to_run
-
-if TYPE_CHECKING:
-    from sqlalchemy.dialects import postgresql, sqlite
 
 FOR_UPDATE = {"key_share": True}
 """How a row is locked that will change: FOR NO KEY UPDATE; in a query `with_for_update(key_share=True)`.
@@ -128,10 +125,5 @@ def ledger_id(tx: Transaction) -> str:
 
 def dialect_insert(tx: Transaction, table: type[Table]) -> postgresql.Insert | sqlite.Insert:
     """Return an INSERT with `on_conflict_do_…`, which each database has in its own dialect."""
-    if tx.get_bind().dialect.name == "postgresql":
-        from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - a twentieth of a command's start on SQLite
-
-        return postgresql.insert(table)
-    from sqlalchemy.dialects import sqlite  # noqa: PLC0415
-
-    return sqlite.insert(table)
+    of_dialect = postgresql.insert if tx.get_bind().dialect.name == "postgresql" else sqlite.insert
+    return of_dialect(table)
