@@ -11,7 +11,7 @@ import click
 
 from labelyard.cli.json_output import json_option, print_json
 from labelyard.cli.progress import progress_of_steps
-from labelyard.config import read_spec
+from labelyard.config.loading import read_spec
 from labelyard.errors import LabelyardError
 from labelyard.escaping import printable
 from labelyard.formats.checks.fault import Severity

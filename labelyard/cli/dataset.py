@@ -13,9 +13,10 @@ import click
 
 from labelyard.blocks import complete
 from labelyard.cli.json_output import json_option, print_json
-from labelyard.config import DatasetSpec, read_spec
+from labelyard.config import DatasetSpec
 from labelyard.config.fields import format_duration
 from labelyard.config.json_schema import json_schema
+from labelyard.config.loading import read_spec
 from labelyard.config.server_needs import needs_of_cvat_2, reject_for_cvat_1
 from labelyard.domain.formats import COUNTED_SERVER_FORMATS, is_of_server, server_name
 from labelyard.domain.objects import s3_url

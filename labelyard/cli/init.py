@@ -12,8 +12,9 @@ import yaml
 
 from labelyard.cli.answers import Answers, each, parts, typed
 from labelyard.cli.env_file import Notifications, ask_variables, env_text
-from labelyard.config import DatasetSpec, parse_spec
+from labelyard.config import DatasetSpec
 from labelyard.config.fields import Bucket, Caption, Folder, Name, Person, Prefix
+from labelyard.config.loading import parse_spec
 from labelyard.domain.objects import s3_url
 from labelyard.errors import InputError, SettingsError, SpecError
 from labelyard.settings import load_settings

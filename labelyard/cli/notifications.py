@@ -13,7 +13,8 @@ from rich.text import Text
 from labelyard.blocks import complete
 from labelyard.cli.json_output import json_option, print_json
 from labelyard.cli.table import print_table
-from labelyard.config import DatasetSpec, read_spec
+from labelyard.config import DatasetSpec
+from labelyard.config.loading import read_spec
 from labelyard.context import open_context
 from labelyard.ledger import Ledger, datasets
 from labelyard.operations.cvat_webhook import webhook_setup

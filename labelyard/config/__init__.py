@@ -1,6 +1,6 @@
 """The dataset file: one YAML file that says where images come from, how they are labelled, where exports go.
 
-`DatasetSpec` is a validated file. `read_spec` loads one; its errors name file, line, field, and what to write instead.
+`DatasetSpec` is a validated file. `loading` reads one; its errors name file, line, field, and what to write instead.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from labelyard.config.dataset import (
 )
 from labelyard.config.export_section import ExportSection, FaultyShapes
 from labelyard.config.labels import AttributeSection, LabelSection
-from labelyard.config.loading import parse_spec, read_spec
 from labelyard.config.preannotate_section import PreannotateSection
 from labelyard.config.release_section import People, ReleasedImages, ReleaseSection, SplitsSection
 from labelyard.config.review_section import ReviewSection
@@ -44,6 +43,4 @@ __all__ = [
     "SplitsSection",
     "TaskSection",
     "UploadMethod",
-    "parse_spec",
-    "read_spec",
 ]

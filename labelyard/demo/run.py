@@ -13,7 +13,8 @@ from typing import Any
 
 from sqlalchemy import select
 
-from labelyard.config import DatasetSpec, LabelSection, UploadMethod, read_spec
+from labelyard.config import DatasetSpec, LabelSection, UploadMethod
+from labelyard.config.loading import read_spec
 from labelyard.context import open_context
 from labelyard.cvat import connect
 from labelyard.cvat_names import cvat_name

@@ -6,7 +6,8 @@ import textwrap
 
 import pytest
 
-from labelyard.config import DatasetSpec, parse_spec
+from labelyard.config import DatasetSpec
+from labelyard.config.loading import parse_spec
 from labelyard.errors import SpecError
 
 GOOD = """\

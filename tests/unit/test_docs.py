@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from labelyard.cli import COMMANDS, labelyard
-from labelyard.config import parse_spec
+from labelyard.config.loading import parse_spec
 from tests.support.paths import ROOT
 
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])

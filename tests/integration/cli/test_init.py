@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from labelyard.cli import COMMANDS, labelyard
 from labelyard.cli.env_file import env_text
-from labelyard.config import read_spec
+from labelyard.config.loading import read_spec
 from labelyard.errors import InputError, LedgerBehind, SpecError
 from labelyard.ledger import Ledger, datasets
 from labelyard.settings import load_settings

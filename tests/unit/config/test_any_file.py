@@ -11,8 +11,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelyard.config import DatasetSpec, parse_spec
+from labelyard.config import DatasetSpec
 from labelyard.config.json_schema import json_schema
+from labelyard.config.loading import parse_spec
 from labelyard.domain.assignment import ASSIGNMENT_POLICIES
 from labelyard.domain.labels import InputType
 from labelyard.errors import SpecError

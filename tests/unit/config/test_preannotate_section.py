@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from labelyard.config import DatasetSpec, read_spec
+from labelyard.config import DatasetSpec
+from labelyard.config.loading import read_spec
 from labelyard.errors import SpecError
 from labelyard.server_settings import ModelSettings, model_token
 

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from labelyard.config import DatasetSpec, parse_spec
+from labelyard.config import DatasetSpec
+from labelyard.config.loading import parse_spec
 from labelyard.domain.schedules import Timing, Verb
 from labelyard.errors import SpecError
 

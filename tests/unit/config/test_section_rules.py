@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from labelyard.config import parse_spec, read_spec
+from labelyard.config.loading import parse_spec, read_spec
 from labelyard.errors import SpecError
 from tests.support.dataset_files import GOOD, error_lines, read, with_task
 
