@@ -252,13 +252,13 @@ class _Future:
         for at in takers:
             needed = self._last[at] * last * self._minutes[at]
             work, minutes = free.get(at, (0.0, 0.0))
-            worked = self._people[at].passed(day, end) * work
-            if at not in self._takers and worked <= work - minutes:
+            before = self._people[at].passed(day, end) * work
+            if at not in self._takers and before <= work - minutes:
                 continue  # they have not come to it
-            if at in free and worked + needed <= work:
-                self._done(at, day, (worked + needed) / work)
+            if at in free and before + needed <= work:
+                self._done(at, day, (before + needed) / work)
             elif needed:
-                self._left[at] = needed - (work - worked)
+                self._left[at] = needed - (work - before)
                 self._counting.add(at)
         self._takers.clear()
 
