@@ -38,7 +38,10 @@ settings.load_profile("thorough")
 
 
 _ON_BOTH_DATABASES = (
-    *(f"tests/integration/ledger/test_{name}.py" for name in ("constraints", "databases", "migrations", "races")),
+    *(
+        f"tests/integration/ledger/test_{name}.py"
+        for name in ("constraints", "databases", "migrations", "open_work", "races")
+    ),
     "tests/integration/ledger/test_registering_concurrently.py",
     "tests/chaos/",
     "tests/prefect/",

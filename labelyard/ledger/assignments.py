@@ -334,8 +334,8 @@ def _loads(tx: Transaction, dataset: str, cvat: str) -> dict[str, _Load]:
     found: dict[str, _Load] = defaultdict(_Load)
     for person, of_dataset, number, images in tx.execute(query):
         found[person].jobs += number if of_dataset == dataset else 0
-        found[person].images += images
-        found[person].datasets[of_dataset] += images
+        found[person].images += int(images)  # PostgreSQL's sum of large integers is a Decimal
+        found[person].datasets[of_dataset] += int(images)
     return found
 
 
