@@ -143,11 +143,14 @@ def test_a_server_that_hangs_is_a_temporary_error(nats_server: NatsServer, monke
 
 
 def test_a_closed_queue_leaves_no_connection_and_no_thread(nats_server: NatsServer) -> None:
-    before = threading.active_count()
+    def own_threads() -> set[threading.Thread]:
+        return {thread for thread in threading.enumerate() if thread.name == "nats"} - before
+
+    before: set[threading.Thread] = set(threading.enumerate())
     with opened(nats_server.url, **nats_server.new_stream()) as queue:
         queue.receive(0)
-        assert threading.active_count() == before + 1
-    eventually(lambda: threading.active_count() == before)
+        assert len(own_threads()) == 1
+    eventually(lambda: not own_threads())
 
 
 def test_closing_ends_a_poll_of_another_thread(nats_server: NatsServer) -> None:
