@@ -31,7 +31,7 @@ QUEUE_LONG = timedelta(hours=1)
 EVENTS_LONG = timedelta(minutes=15)
 """After this time many events that wait for Prefect's services need a person."""
 _LONG = {Kind.QUEUE: QUEUE_LONG, Kind.EVENTS: EVENTS_LONG}
-"""Problems that often end by themselves: how long nobody is told."""
+"""How long a problem that often ends by itself lasts before it needs a person."""
 
 T = TypeVar("T")
 K = TypeVar("K")

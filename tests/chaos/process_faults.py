@@ -107,8 +107,8 @@ class ProcessFaults:
         return "kill -9"
 
     def _stop(self, fault: ProcessFault, found: Sequence[psutil.Process]) -> str:
-        _send(found, signal.SIGSTOP)
-        self._end_after(fault.seconds, lambda: _send(found, signal.SIGCONT))
+        send_signal(found, signal.SIGSTOP)
+        self._end_after(fault.seconds, lambda: send_signal(found, signal.SIGCONT))
         return "stopped for a while"
 
     def _fill_disk(self, fault: ProcessFault, found: Sequence[psutil.Process]) -> str:
@@ -140,7 +140,8 @@ def is_a_batch_leased(ledger: Ledger) -> bool:
         return tx.scalar(select(Batch.id).where(Batch.leased_until > tx.now).limit(1)) is not None
 
 
-def _send(processes: Sequence[psutil.Process], number: int) -> None:
+def send_signal(processes: Sequence[psutil.Process], number: int) -> None:
+    """Send a signal to those of the processes that still run."""
     for process in processes:
         with suppress(psutil.Error):
             process.send_signal(number)

@@ -6,14 +6,11 @@ import random
 import signal
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-
-import psutil
 
 from tests.chaos.cluster.cluster import Cluster
 from tests.chaos.fault_plan import FaultPlan, FaultyUpload
-from tests.chaos.process_faults import is_a_batch_leased
+from tests.chaos.process_faults import is_a_batch_leased, send_signal
 from tests.chaos.scenario import Scenario
 
 _PAUSE_SECONDS = 0.1
@@ -118,11 +115,5 @@ class ClusterFaults:
             self._ends.append((until, host.connect))
             return
         stopped = [process for kind in _KINDS for process in self._cluster.processes(f"{kind}-{name}")]
-        _send(stopped, signal.SIGSTOP)
-        self._ends.append((until, lambda: _send(stopped, signal.SIGCONT)))
-
-
-def _send(processes: list[psutil.Process], number: int) -> None:
-    for process in processes:
-        with suppress(psutil.Error):
-            process.send_signal(number)
+        send_signal(stopped, signal.SIGSTOP)
+        self._ends.append((until, lambda: send_signal(stopped, signal.SIGCONT)))

@@ -49,7 +49,10 @@ class Host:
 
 @contextmanager
 def open_hosts(names: Sequence[str], on_message: Callable[[str], None]) -> Iterator[list[Host]]:
-    """Make hosts with these names, and remove them at the end; `on_message` is told why they have no namespaces."""
+    """Create hosts with these names, and remove them at the end.
+
+    `on_message` receives the reason if the hosts cannot be network namespaces and are loopback addresses instead.
+    """
     number = random.SystemRandom().randrange(1, 255)
     with ExitStack() as exit_stack:
         try:
